@@ -1,0 +1,52 @@
+// The record of one request or one kernel verdict, in the JSON field names of Hubble's `Flow`.
+
+export interface FlowEndpoint {
+  readonly ID: number
+  readonly identity: number
+  readonly namespace: string
+  readonly labels: readonly string[]
+  readonly pod_name: string
+}
+
+/** Hubble's flow verdicts. */
+export type FlowVerdict = 'FORWARDED' | 'DROPPED' | 'AUDIT' | 'ERROR'
+
+export interface Flow {
+  /** RFC 3339 with nanosecond or millisecond fraction, UTC. */
+  readonly time: string
+  readonly verdict: FlowVerdict
+  /** Only when dropped: POLICY_DENIED, INVALID_SOURCE_IP, ... */
+  readonly drop_reason_desc?: string
+  readonly IP: { readonly source: string; readonly destination: string; readonly ipVersion: 'IPv4' | 'IPv6' }
+  readonly l4: {
+    readonly TCP?: { readonly source_port: number; readonly destination_port: number }
+    readonly UDP?: { readonly source_port: number; readonly destination_port: number }
+    readonly ICMPv4?: { readonly type: number }
+    readonly ICMPv6?: { readonly type: number }
+  }
+  readonly source: FlowEndpoint
+  readonly destination: FlowEndpoint
+  /** L7: judged by the proxy. L3_L4: judged in the kernel. */
+  readonly Type: 'L7' | 'L3_L4'
+  readonly traffic_direction: 'INGRESS' | 'EGRESS'
+  readonly l7?: {
+    readonly type: 'REQUEST'
+    readonly latency_ns: string
+    readonly http: {
+      readonly code: number
+      readonly method: string
+      readonly url: string
+      readonly protocol: string
+    }
+  }
+  readonly Summary: string
+  /** Not in Hubble: who decided, by which rule, at which revision, and the bytes of both directions. */
+  readonly weir: {
+    readonly where: 'kernel' | 'proxy'
+    readonly rule: string
+    readonly reason: string
+    readonly revision: number
+    readonly request_bytes?: number
+    readonly response_bytes?: number
+  }
+}

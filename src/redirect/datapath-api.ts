@@ -1,0 +1,85 @@
+// What the agent may ask of the kernel half. Implemented by datapath.ts; a fake of it drives the agent's unit tests.
+import type { EndpointId, Identity, Revision } from '../lib/brands.ts'
+import type { PolicyMapEntry } from '../policy/policy-map.ts'
+
+export interface DatapathEndpoint {
+  readonly id: EndpointId
+  readonly identity: Identity
+  /** Host side of the veth. */
+  readonly device: string
+  readonly addresses: readonly string[]
+}
+
+/** An entry as found in the kernel, with where it counts. */
+export interface IpcacheEntry {
+  readonly prefix: string
+  readonly identity: Identity
+}
+
+export interface ConnectionEntry {
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+  readonly sourceIdentity: Identity
+  readonly destinationIdentity: Identity
+  /** 0 = the source is no local endpoint. */
+  readonly egressEndpoint: number
+  /** 0 = the destination is no local endpoint. */
+  readonly ingressEndpoint: number
+  readonly revision: Revision
+}
+
+export interface DropCounter {
+  readonly reason: string
+  readonly direction: 'ingress' | 'egress'
+  readonly packets: number
+}
+
+/** One drop (or audited verdict) reported by the kernel. */
+export interface DatapathEvent {
+  readonly reason: string
+  readonly direction: 'ingress' | 'egress'
+  readonly protocol: number
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+  readonly sourceIdentity: Identity
+  readonly destinationIdentity: Identity
+  /** Endpoint whose policy decided; 0 = none was reached. */
+  readonly endpoint: number
+}
+
+export interface Datapath {
+  /**
+   * Make policy map and address entries for the endpoint, load its programs and attach them, replacing
+   * older ones in one step. The policy map of a new endpoint is empty: everything is denied.
+   * @throws WeirError DEVICE_MISSING, KERNEL_CALL_FAILED
+   */
+  setEndpoint(endpoint: DatapathEndpoint): void
+  /** True while the programs of `setEndpoint` are attached to a device that exists. */
+  isAttached(id: EndpointId): boolean
+  /** Detach, forget addresses, remove the policy map. */
+  removeEndpoint(id: EndpointId): void
+  /** Endpoints that an earlier instance left in the kernel. */
+  knownEndpoints(): EndpointId[]
+  /**
+   * Apply additions (deny, redirect, allow), then deletions (allow, redirect, deny).
+   * @throws WeirError POLICY_MAP_FULL: the caller must `lockEndpoint`.
+   */
+  applyPolicy(id: EndpointId, additions: readonly PolicyMapEntry[], deletions: readonly PolicyMapEntry[]): void
+  /** Swap in an empty policy map: everything is denied until `applyPolicy` with the full set succeeds. */
+  lockEndpoint(id: EndpointId): void
+  setIpcache(prefix: string, identity: Identity): void
+  deleteIpcache(prefix: string): void
+  setRevision(revision: Revision): void
+  listPolicy(id: EndpointId): PolicyMapEntry[]
+  listIpcache(): IpcacheEntry[]
+  listConnections(): ConnectionEntry[]
+  dropCounters(): DropCounter[]
+  /** Deliver events that have gathered since the last call. */
+  readEvents(handler: (event: DatapathEvent) => void): void
+  /** Close handles of this process. Everything in the kernel stays. */
+  close(): void
+}
