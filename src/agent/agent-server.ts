@@ -1,0 +1,99 @@
+// AgentService: what the command line asks. Holds no state of its own.
+import type { ServerWritableStream, ServiceError, sendUnaryData } from '@grpc/grpc-js'
+import type { AgentServiceHandlers } from '../gen/weir/v1/AgentService.ts'
+import type { ConnectionRow__Output } from '../gen/weir/v1/ConnectionRow.ts'
+import type { Endpoint__Output } from '../gen/weir/v1/Endpoint.ts'
+import type { IdentityEntry__Output } from '../gen/weir/v1/IdentityEntry.ts'
+import type { IpcacheRow__Output } from '../gen/weir/v1/IpcacheRow.ts'
+import type { ObserveRequest__Output } from '../gen/weir/v1/ObserveRequest.ts'
+import type { ObserveResponse } from '../gen/weir/v1/ObserveResponse.ts'
+import type { PolicyMapRow__Output } from '../gen/weir/v1/PolicyMapRow.ts'
+import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
+import type { Status__Output } from '../gen/weir/v1/Status.ts'
+import { toStatus } from '../lib/rpc/status.ts'
+import type { FlowFollower, FlowLog } from './flow-log.ts'
+
+/** Lines of the past that `Observe` sends when the request names no number. */
+const DEFAULT_LAST = 20
+
+/**
+ * What the agent knows, as the messages of proto/weir/v1/agent.proto with every field set. Called in the
+ * middle of whatever the agent does, so answers must come from memory or from one map walk. May throw
+ * WeirError: its code and message reach the user.
+ */
+export interface AgentState {
+  status(): Status__Output
+  endpoints(): Endpoint__Output[]
+  identities(): IdentityEntry__Output[]
+  policyRevision(): number
+  /** `name` = namespace/name, '' = all. @throws WeirError NOT_FOUND */
+  policies(name: string): PolicyObject__Output[]
+  /** `endpoint` = name, namespace/name or id, '' = all. @throws WeirError NOT_FOUND */
+  policyMap(endpoint: string): PolicyMapRow__Output[]
+  ipcache(): IpcacheRow__Output[]
+  connections(): ConnectionRow__Output[]
+}
+
+export function agentHandlers(state: AgentState, flows: FlowLog): AgentServiceHandlers {
+  return {
+    GetStatus: (_call, callback) => answer(callback, () => state.status()),
+    ListEndpoints: (_call, callback) => answer(callback, () => ({ endpoints: state.endpoints() })),
+    ListIdentities: (_call, callback) => answer(callback, () => ({ identities: state.identities() })),
+    GetPolicy: ({ request }, callback) =>
+      answer(callback, () => {
+        return { revision: state.policyRevision(), policies: state.policies(request.name) }
+      }),
+    ListPolicyMap: ({ request }, callback) =>
+      answer(callback, () => ({ rows: state.policyMap(request.endpoint) })),
+    ListIpcache: (_call, callback) => answer(callback, () => ({ rows: state.ipcache() })),
+    ListConnections: (_call, callback) => answer(callback, () => ({ rows: state.connections() })),
+    Observe: (call) => observe(call, flows),
+  }
+}
+
+function answer<T>(callback: sendUnaryData<T>, produce: () => T): void {
+  let value: T
+  try {
+    value = produce()
+  } catch (thrown) {
+    callback(toStatus(thrown) as Partial<ServiceError>)
+    return
+  }
+  callback(null, value)
+}
+
+function observe(call: ServerWritableStream<ObserveRequest__Output, ObserveResponse>, flows: FlowLog): void {
+  const { follow, last } = call.request
+  // Both in the same turn, so no record is missed or sent twice.
+  const past = flows.last(last === 0 ? DEFAULT_LAST : last)
+  const follower = follow ? flows.follow(pump) : undefined
+  let isBlocked = false
+
+  const unblock = (): void => {
+    isBlocked = false
+    pump()
+  }
+  call.on('drain', unblock)
+  call.on('cancelled', () => follower?.close())
+  call.on('close', () => follower?.close())
+  call.on('error', () => follower?.close())
+
+  for (const flow of past) call.write({ flow, lost: 0 })
+  if (follower === undefined) call.end()
+
+  function pump(): void {
+    if (isBlocked || follower === undefined) return
+    isBlocked = !drainInto(call, follower)
+  }
+}
+
+/** @returns false when the stream is full: its `drain` event says when to go on. */
+function drainInto(
+  call: ServerWritableStream<ObserveRequest__Output, ObserveResponse>,
+  follower: FlowFollower,
+): boolean {
+  for (let line = follower.next(); line !== undefined; line = follower.next()) {
+    if (!call.write(line)) return false
+  }
+  return true
+}

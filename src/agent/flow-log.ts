@@ -1,0 +1,123 @@
+// The last flows of the node, for `weir observe`: a ring of JSON lines and the followers that want new ones.
+
+const DEFAULT_CAPACITY = 4096
+const DEFAULT_QUEUE_LINES = 4096
+
+export interface FlowLogOptions {
+  /** Lines kept for those who ask later. */
+  readonly capacity?: number
+  /** Lines that wait for one follower; more are counted as lost for it. */
+  readonly queueLines?: number
+}
+
+/** One line for a follower; `lost` = records that it missed just before this one. */
+export interface FlowLine {
+  readonly flow: string
+  readonly lost: number
+}
+
+export class FlowLog {
+  readonly #capacity: number
+  readonly #queueLines: number
+  readonly #ring: string[] = []
+  #oldest = 0
+  readonly #followers = new Set<FlowFollower>()
+  #lost = 0
+
+  constructor(options: FlowLogOptions = {}) {
+    this.#capacity = options.capacity ?? DEFAULT_CAPACITY
+    this.#queueLines = options.queueLines ?? DEFAULT_QUEUE_LINES
+  }
+
+  /** Records that never got here, because a stream was slow. */
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** `ndjson`: whole lines; `lost`: records that the sender dropped before them. */
+  append(ndjson: string, lost = 0): void {
+    if (lost > 0) this.#countLoss(lost)
+    let start = 0
+    for (let end = ndjson.indexOf('\n'); end >= 0; end = ndjson.indexOf('\n', start)) {
+      if (end > start) this.#add(ndjson.slice(start, end))
+      start = end + 1
+    }
+    if (start < ndjson.length) this.#add(ndjson.slice(start))
+  }
+
+  /** The newest `count` lines, oldest first. */
+  last(count: number): string[] {
+    const ordered = [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)]
+    return count <= 0 ? [] : ordered.slice(-count)
+  }
+
+  /** Gets every line from now on. `onReady` is called when a line waits after `next` had none. */
+  follow(onReady: () => void): FlowFollower {
+    const follower = new FlowFollower(this.#queueLines, onReady, () => this.#followers.delete(follower))
+    this.#followers.add(follower)
+    return follower
+  }
+
+  #add(line: string): void {
+    if (this.#ring.length < this.#capacity) {
+      this.#ring.push(line)
+    } else {
+      this.#ring[this.#oldest] = line
+      this.#oldest = (this.#oldest + 1) % this.#capacity
+    }
+    for (const follower of this.#followers) follower.offer(line)
+  }
+
+  #countLoss(records: number): void {
+    this.#lost += records
+    for (const follower of this.#followers) follower.miss(records)
+  }
+}
+
+/** A bounded queue between the flow log and one slow reader. */
+export class FlowFollower {
+  readonly #capacity: number
+  readonly #onReady: () => void
+  readonly #onClose: () => void
+  #queue: FlowLine[] = []
+  #read = 0
+  #missed = 0
+
+  constructor(capacity: number, onReady: () => void, onClose: () => void) {
+    this.#capacity = capacity
+    this.#onReady = onReady
+    this.#onClose = onClose
+  }
+
+  offer(flow: string): void {
+    if (this.#queue.length - this.#read >= this.#capacity) return this.miss(1)
+    this.#queue.push({ flow, lost: this.#missed })
+    this.#missed = 0
+    if (this.#queue.length - this.#read === 1) this.#onReady()
+  }
+
+  miss(records: number): void {
+    this.#missed += records
+  }
+
+  /** The next line; undefined = none waits. */
+  next(): FlowLine | undefined {
+    const line = this.#queue[this.#read]
+    if (line === undefined) {
+      this.#queue = []
+      this.#read = 0
+      return undefined
+    }
+    this.#read++
+    // Dropping the read half now and then keeps the array bounded while a reader never catches up.
+    if (this.#read >= this.#capacity) {
+      this.#queue = this.#queue.slice(this.#read)
+      this.#read = 0
+    }
+    return line
+  }
+
+  close(): void {
+    this.#onClose()
+  }
+}
