@@ -68,7 +68,11 @@ export interface Datapath {
    * Apply additions (deny, redirect, allow), then deletions (allow, redirect, deny).
    * @throws WeirError POLICY_MAP_FULL: the caller must `lockEndpoint`.
    */
-  applyPolicy(id: EndpointId, additions: readonly PolicyMapEntry[], deletions: readonly PolicyMapEntry[]): void
+  applyPolicy(
+    id: EndpointId,
+    additions: readonly PolicyMapEntry[],
+    deletions: readonly PolicyMapEntry[],
+  ): void
   /** Swap in an empty policy map: everything is denied until `applyPolicy` with the full set succeeds. */
   lockEndpoint(id: EndpointId): void
   setIpcache(prefix: string, identity: Identity): void

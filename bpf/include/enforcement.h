@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What becomes of one packet: pass, drop, or steer. Shared by both hooks of an endpoint. */
+#pragma once
+
+#include "conntrack.h"
+#include "metrics.h"
+#include "policy.h"
+#include "steering.h"
+
+enum outcome {
+	OUTCOME_PASS,
+	OUTCOME_DROPPED,
+	OUTCOME_STEER, /* to the proxy: how depends on the hook */
+};
+
+/* The proxy learns at accept who speaks with whom. Written before any socket lookup, also for TIME_WAIT reuse. */
+static __always_inline int record_connection(const struct packet *packet, const struct parties *parties)
+{
+	struct weir_connection connection = {
+		.source_identity = parties->source_identity,
+		.destination_identity = parties->destination_identity,
+		.egress_endpoint = parties->egress_endpoint,
+		.ingress_endpoint = parties->ingress_endpoint,
+	};
+	__u32 zero = 0;
+	struct weir_config *config = bpf_map_lookup_elem(&weir_config, &zero);
+	int slot = live_slot(packet->is_ipv6);
+
+	if (slot < 0)
+		return WEIR_REASON_NO_LISTENER;
+	connection.slot = slot;
+	connection.revision = config ? config->revision : 0;
+	if (bpf_map_update_elem(&weir_conns, &packet->tuple, &connection, BPF_ANY) < 0)
+		return WEIR_REASON_MAP_UPDATE_FAILED;
+	return WEIR_REASON_NONE;
+}
+
+static __always_inline enum outcome enforce_redirect(const struct packet *packet, const struct parties *parties,
+						     struct weir_ct_entry *flow, __u8 direction, __u64 now_ns)
+{
+	if (packet->tuple.protocol != IPPROTO_TCP || !packet->port_bits) {
+		drop_packet(packet, parties, WEIR_REASON_UNSUPPORTED_L4_REDIRECT, direction);
+		return OUTCOME_DROPPED;
+	}
+	if (packet->is_opening) {
+		int reason = record_connection(packet, parties);
+
+		if (reason) {
+			drop_packet(packet, parties, reason, direction);
+			return OUTCOME_DROPPED;
+		}
+	}
+	if (ct_record(flow, packet, WEIR_CT_PROXIED, now_ns) < 0) {
+		drop_packet(packet, parties, WEIR_REASON_MAP_UPDATE_FAILED, direction);
+		return OUTCOME_DROPPED;
+	}
+	return OUTCOME_STEER;
+}
+
+static __always_inline enum outcome enforce(struct __sk_buff *skb, const struct packet *packet,
+					    const struct parties *parties, bool is_egress_judged)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct weir_ct_entry *flow = 0;
+	struct judgement judgement;
+
+	/* A SYN opens a flow whatever was there before; all else may belong to a known one. */
+	if (!packet->is_opening) {
+		struct weir_tuple reversed;
+		struct weir_ct_entry *replied;
+
+		reverse_tuple(&reversed, &packet->tuple);
+		replied = ct_lookup(&reversed, now_ns);
+		if (replied) {
+			ct_touch(replied, packet, true, now_ns);
+			return replied->flags & WEIR_CT_PROXIED ? OUTCOME_STEER : OUTCOME_PASS;
+		}
+		if (ct_is_related(packet, now_ns))
+			return OUTCOME_PASS;
+		flow = ct_lookup(&packet->tuple, now_ns);
+		if (!flow && packet->tuple.protocol == IPPROTO_TCP && packet->port_bits &&
+		    has_upstream_socket(skb, packet))
+			return OUTCOME_STEER;
+	}
+
+	/* Packets of established flows are judged like the first one: a revoked rule cuts a live flow here. */
+	judgement = judge_flow(packet, parties, is_egress_judged);
+	if (judgement.verdict == WEIR_VERDICT_DENY) {
+		bpf_map_delete_elem(&weir_ct, &packet->tuple);
+		drop_packet(packet, parties, judgement.reason, judgement.direction);
+		return OUTCOME_DROPPED;
+	}
+	if (judgement.verdict == WEIR_VERDICT_REDIRECT || (flow && flow->flags & WEIR_CT_PROXIED))
+		return enforce_redirect(packet, parties, flow, judgement.direction, now_ns);
+
+	/* No longer steered: the listener lookup must not find an older entry of this tuple. */
+	if (packet->is_opening)
+		bpf_map_delete_elem(&weir_conns, &packet->tuple);
+	if (ct_record(flow, packet, 0, now_ns) < 0) {
+		drop_packet(packet, parties, WEIR_REASON_MAP_UPDATE_FAILED, judgement.direction);
+		return OUTCOME_DROPPED;
+	}
+	return OUTCOME_PASS;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Every drop is counted and reported with its reason. */
+#pragma once
+
+#include <linux/pkt_cls.h>
+
+#include "maps.h"
+#include "parsing.h"
+
+/* Who takes part in the packet at hand, in the direction in which it travels. */
+struct parties {
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 egress_endpoint; /* 0: the source is no local endpoint */
+	__u32 ingress_endpoint; /* 0: the destination is no local endpoint */
+};
+
+static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties, __u8 reason,
+				       __u8 direction)
+{
+	__u32 key = reason * 2 + direction;
+	__u64 *count = bpf_map_lookup_elem(&weir_metrics, &key);
+	struct weir_event *event;
+
+	if (count)
+		(*count)++;
+	event = bpf_ringbuf_reserve(&weir_events, sizeof(*event), 0);
+	if (!event)
+		return TC_ACT_SHOT; /* counted above; only the details are lost */
+	event->tuple = packet->tuple;
+	event->source_identity = parties->source_identity;
+	event->destination_identity = parties->destination_identity;
+	event->endpoint = direction == WEIR_EGRESS ? parties->egress_endpoint : parties->ingress_endpoint;
+	event->reason = reason;
+	event->direction = direction;
+	event->pad = 0;
+	bpf_ringbuf_submit(event, 0);
+	return TC_ACT_SHOT;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Bringing a packet to the proxy's sockets. */
+#pragma once
+
+#include <linux/pkt_cls.h>
+
+#include "maps.h"
+#include "parsing.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* First slot with a live listener, or negative. SO_REUSEPORT spreads connections over the others. */
+static __always_inline int live_slot(bool is_ipv6)
+{
+	for (__u32 slot = 0; slot < WEIR_MAX_WORKERS; slot++) {
+		__u32 key = slot + (is_ipv6 ? WEIR_LISTENER_IPV6 : 0);
+		struct bpf_sock *listener = bpf_map_lookup_elem(&weir_listeners, &key);
+
+		if (listener) {
+			bpf_sk_release(listener);
+			return slot;
+		}
+	}
+	return -1;
+}
+
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_sock_tuple tuple = {};
+
+	if (packet->is_ipv6) {
+		__builtin_memcpy(tuple.ipv6.saddr, packet->tuple.source, sizeof(tuple.ipv6.saddr));
+		__builtin_memcpy(tuple.ipv6.daddr, packet->tuple.destination, sizeof(tuple.ipv6.daddr));
+		tuple.ipv6.sport = packet->tuple.source_port;
+		tuple.ipv6.dport = packet->tuple.destination_port;
+		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	tuple.ipv4.saddr = packet->tuple.source[3];
+	tuple.ipv4.daddr = packet->tuple.destination[3];
+	tuple.ipv4.sport = packet->tuple.source_port;
+	tuple.ipv4.dport = packet->tuple.destination_port;
+	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * True for sockets that only the proxy can own. Listeners are not: the packet may match a service of the
+ * host. Request and TIME_WAIT sockets carry no readable mark; they belong to whoever holds the tuple.
+ */
+static __always_inline bool is_proxy_socket(struct bpf_sock *socket)
+{
+	struct bpf_sock *full;
+	__u32 magic;
+
+	if (socket->state == BPF_TCP_LISTEN)
+		return false;
+	if (socket->state == BPF_TCP_TIME_WAIT || socket->state == BPF_TCP_NEW_SYN_RECV)
+		return true;
+	full = bpf_sk_fullsock(socket);
+	if (!full)
+		return false;
+	magic = full->mark & WEIR_MARK_MASK;
+	return magic == WEIR_MARK_UPSTREAM || magic == WEIR_MARK_DOWNSTREAM;
+}
+
+/* Is this packet for an upstream leg whose conntrack entry is gone? */
+static __always_inline bool has_upstream_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_sock *socket = find_socket(skb, packet);
+	struct bpf_sock *full;
+	bool found = false;
+
+	if (!socket)
+		return false;
+	if (socket->state != BPF_TCP_LISTEN) {
+		full = bpf_sk_fullsock(socket);
+		found = full && (full->mark & WEIR_MARK_MASK) == WEIR_MARK_UPSTREAM;
+	}
+	bpf_sk_release(socket);
+	return found;
+}
+
+/*
+ * Give the packet to the socket of its leg and mark it for the local route. A packet without a socket
+ * (the flow is older than the policy, or than the proxy) goes to the listener, which answers with RST, so
+ * that the client comes back through the proxy. Ingress hooks only.
+ */
+static __always_inline int assign_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_sock *socket = find_socket(skb, packet);
+	long error;
+
+	if (socket && !is_proxy_socket(socket)) {
+		bpf_sk_release(socket);
+		socket = 0;
+	}
+	if (!socket) {
+		int slot = live_slot(packet->is_ipv6);
+		__u32 key;
+
+		if (slot < 0)
+			return WEIR_REASON_NO_LISTENER;
+		key = slot + (packet->is_ipv6 ? WEIR_LISTENER_IPV6 : 0);
+		socket = bpf_map_lookup_elem(&weir_listeners, &key);
+		if (!socket)
+			return WEIR_REASON_NO_LISTENER;
+	}
+	error = bpf_sk_assign(skb, socket, 0);
+	bpf_sk_release(socket);
+	return error ? WEIR_REASON_SOCKET_ASSIGN_FAILED : WEIR_REASON_NONE;
+}
+
+static __always_inline void set_mark(struct __sk_buff *skb, __u32 magic, __u32 identity)
+{
+	skb->mark = magic | identity << 16;
+}

@@ -1,0 +1,270 @@
+// The kernel half as the agent sees it: endpoints, their policy maps, the ipcache, and what is to be read back.
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { formatAddress, formatPrefix, parseAddress, parsePrefix } from '../lib/address.ts'
+import {
+  asEndpointId,
+  asIdentity,
+  asRevision,
+  type EndpointId,
+  type Identity,
+  type Revision,
+} from '../lib/brands.ts'
+import { WeirError } from '../lib/errors.ts'
+import type { InstancePaths } from '../lib/paths.ts'
+import type { PolicyMapEntry } from '../policy/policy-map.ts'
+import { Attachments } from './attachments.ts'
+import { BpfMap } from './bpf-map.ts'
+import { BpfObject } from './bpf-object.ts'
+import type {
+  ConnectionEntry,
+  Datapath,
+  DatapathEndpoint,
+  DatapathEvent,
+  DropCounter,
+  IpcacheEntry,
+} from './datapath-api.ts'
+import { DatapathEvents } from './events.ts'
+import {
+  addressLayout,
+  configLayout,
+  connectionLayout,
+  DROP_REASONS,
+  endpointConfigLayout,
+  endpointLayout,
+  ipcacheKeyLayout,
+  tupleLayout,
+} from './layouts.ts'
+import { PolicyMaps } from './policy-map.ts'
+import { checkRequirements } from './requirements.ts'
+import { ensureSteering } from './steering.ts'
+import { attachedProgram, attachTc, interfaceIndex } from './tc.ts'
+
+const IDENTITY_BYTES = 4
+const COUNTER_BYTES = 8
+const DIRECTIONS = ['ingress', 'egress'] as const
+
+export interface DatapathOptions {
+  readonly paths: InstancePaths
+  readonly policyMapEntries?: number
+}
+
+/**
+ * Load programs and maps, or take over those that an earlier instance left, and set up steering.
+ * @throws WeirError NOT_PRIVILEGED, KERNEL_UNSUPPORTED, LAYOUT_MISMATCH, KERNEL_CALL_FAILED
+ */
+export function openDatapath(options: DatapathOptions): Datapath {
+  const { bpffsDir } = options.paths
+  checkRequirements(bpffsDir)
+  const redirectIfindex = ensureSteering(bpffsDir)
+  return new KernelDatapath(options, redirectIfindex)
+}
+
+interface AttachedEndpoint extends DatapathEndpoint {
+  readonly ifindex: number
+}
+
+class KernelDatapath implements Datapath {
+  private readonly paths: InstancePaths
+  private readonly redirectIfindex: number
+  private readonly policies: PolicyMaps
+  private readonly ipcache: BpfMap
+  private readonly addresses: BpfMap
+  private readonly connections: BpfMap
+  private readonly metrics: BpfMap
+  private readonly config: BpfMap
+  private readonly events: DatapathEvents
+  private readonly eventsMap: BpfMap
+  private readonly attachments: Attachments
+  private readonly endpoints = new Map<EndpointId, AttachedEndpoint>()
+
+  constructor(options: DatapathOptions, redirectIfindex: number) {
+    const { bpffsDir, stateDir } = options.paths
+    this.paths = options.paths
+    this.redirectIfindex = redirectIfindex
+    this.policies = new PolicyMaps(bpffsDir, options.policyMapEntries)
+    this.ipcache = BpfMap.openPinned(bpffsDir, 'weir_ipcache', ipcacheKeyLayout.bytes, IDENTITY_BYTES)
+    this.addresses = BpfMap.openPinned(bpffsDir, 'weir_endpoints', addressLayout.bytes, endpointLayout.bytes)
+    this.connections = BpfMap.openPinned(bpffsDir, 'weir_conns', tupleLayout.bytes, connectionLayout.bytes)
+    this.metrics = BpfMap.openPinned(bpffsDir, 'weir_metrics', 4, COUNTER_BYTES * possibleCpus())
+    this.config = BpfMap.openPinned(bpffsDir, 'weir_config', 4, configLayout.bytes)
+    this.eventsMap = BpfMap.openPinned(bpffsDir, 'weir_events', 0, 0)
+    this.events = new DatapathEvents(this.eventsMap.fd)
+    this.attachments = new Attachments(stateDir)
+  }
+
+  setEndpoint(endpoint: DatapathEndpoint): void {
+    const ifindex = interfaceIndex(endpoint.device)
+    if (ifindex === 0) {
+      throw new WeirError(
+        'DEVICE_MISSING',
+        `endpoint ${endpoint.id}: device ${endpoint.device} does not exist`,
+        {
+          mend: 'it is attached as soon as the device appears',
+        },
+      )
+    }
+    if (!this.policies.has(endpoint.id)) this.policies.reset(endpoint.id)
+    this.setAddresses(endpoint)
+    this.attach(endpoint, ifindex)
+    this.endpoints.set(endpoint.id, { ...endpoint, ifindex })
+  }
+
+  private attach(endpoint: DatapathEndpoint, ifindex: number): void {
+    const object = BpfObject.load('tc_endpoint', {
+      bpffsDir: this.paths.bpffsDir,
+      config: endpointConfigLayout.encode({
+        endpoint: endpoint.id,
+        identity: endpoint.identity,
+        redirect_ifindex: this.redirectIfindex,
+      }),
+    })
+    try {
+      this.attachments.ensure(endpoint.device, ifindex)
+      // What reaches the endpoint first: a packet that it sends is answered only when this hook is there.
+      attachTc(ifindex, 'egress', object.programFd('weir_to_endpoint'))
+      attachTc(ifindex, 'ingress', object.programFd('weir_from_endpoint'))
+    } finally {
+      object.close()
+    }
+  }
+
+  private setAddresses(endpoint: DatapathEndpoint): void {
+    const wanted = new Set(endpoint.addresses.map((address) => formatAddress(parseAddress(address))))
+    const value = endpointLayout.encode({ endpoint: endpoint.id, identity: endpoint.identity })
+    for (const address of wanted) this.addresses.update(addressKey(address), value)
+    this.dropAddresses(endpoint.id, (address) => !wanted.has(address))
+  }
+
+  private dropAddresses(id: EndpointId, isUnwanted: (address: string) => boolean): void {
+    for (const [key, value] of this.addresses.entries()) {
+      if (endpointLayout.decode(value).endpoint !== id) continue
+      if (isUnwanted(formatAddress(addressLayout.decode(key).address))) this.addresses.delete(key)
+    }
+  }
+
+  isAttached(id: EndpointId): boolean {
+    const endpoint = this.endpoints.get(id)
+    if (endpoint === undefined || interfaceIndex(endpoint.device) !== endpoint.ifindex) return false
+    return DIRECTIONS.every((direction) => attachedProgram(endpoint.ifindex, direction) !== undefined)
+  }
+
+  removeEndpoint(id: EndpointId): void {
+    const endpoint = this.endpoints.get(id)
+    if (endpoint !== undefined) this.attachments.remove(endpoint.device)
+    this.endpoints.delete(id)
+    this.dropAddresses(id, () => true)
+    this.policies.remove(id)
+  }
+
+  knownEndpoints(): EndpointId[] {
+    return this.policies.endpoints().map(asEndpointId)
+  }
+
+  applyPolicy(
+    id: EndpointId,
+    additions: readonly PolicyMapEntry[],
+    deletions: readonly PolicyMapEntry[],
+  ): void {
+    this.policies.apply(id, additions, deletions)
+  }
+
+  lockEndpoint(id: EndpointId): void {
+    this.policies.reset(id)
+  }
+
+  setIpcache(prefix: string, identity: Identity): void {
+    const value = Buffer.alloc(IDENTITY_BYTES)
+    value.writeUInt32LE(identity)
+    this.ipcache.update(ipcacheKey(prefix), value)
+  }
+
+  deleteIpcache(prefix: string): void {
+    this.ipcache.delete(ipcacheKey(prefix))
+  }
+
+  setRevision(revision: Revision): void {
+    this.config.update(Buffer.alloc(4), configLayout.encode({ revision: BigInt(revision) }))
+  }
+
+  listPolicy(id: EndpointId): PolicyMapEntry[] {
+    return this.policies.list(id)
+  }
+
+  listIpcache(): IpcacheEntry[] {
+    return this.ipcache.entries().map(([key, value]) => {
+      const { prefix_bits: bits, address } = ipcacheKeyLayout.decode(key)
+      return { prefix: formatPrefix({ address, bits }), identity: asIdentity(value.readUInt32LE(0)) }
+    })
+  }
+
+  listConnections(): ConnectionEntry[] {
+    return this.connections.entries().map(([key, value]) => {
+      const tuple = tupleLayout.decode(key)
+      const connection = connectionLayout.decode(value)
+      return {
+        source: formatAddress(tuple.source),
+        sourcePort: tuple.source_port,
+        destination: formatAddress(tuple.destination),
+        destinationPort: tuple.destination_port,
+        sourceIdentity: asIdentity(connection.source_identity),
+        destinationIdentity: asIdentity(connection.destination_identity),
+        egressEndpoint: connection.egress_endpoint,
+        ingressEndpoint: connection.ingress_endpoint,
+        revision: asRevision(Number(connection.revision)),
+      }
+    })
+  }
+
+  dropCounters(): DropCounter[] {
+    return DROP_REASONS.flatMap(([reason], index) =>
+      DIRECTIONS.map((direction, d) => ({ reason, direction, packets: this.readCounter(index * 2 + d) })),
+    ).filter((counter) => counter.packets > 0)
+  }
+
+  private readCounter(index: number): number {
+    const key = Buffer.alloc(4)
+    key.writeUInt32LE(index)
+    const value = this.metrics.lookup(key) ?? Buffer.alloc(0)
+    let sum = 0
+    for (let offset = 0; offset < value.length; offset += COUNTER_BYTES)
+      sum += Number(value.readBigUInt64LE(offset))
+    return sum
+  }
+
+  readEvents(handler: (event: DatapathEvent) => void): void {
+    this.events.consume(handler)
+  }
+
+  close(): void {
+    this.events.close()
+    this.policies.close()
+    for (const map of [
+      this.ipcache,
+      this.addresses,
+      this.connections,
+      this.metrics,
+      this.config,
+      this.eventsMap,
+    ]) {
+      map.close()
+    }
+  }
+}
+
+function addressKey(address: string): Buffer {
+  return addressLayout.encode({ address: parseAddress(address) })
+}
+
+function ipcacheKey(prefix: string): Buffer {
+  const { address, bits } = parsePrefix(prefix)
+  return ipcacheKeyLayout.encode({ prefix_bits: bits, address })
+}
+
+/** Per-CPU values hold one element for each *possible* CPU, which may be more than are online. */
+function possibleCpus(): number {
+  const path = '/sys/devices/system/cpu/possible'
+  if (!existsSync(path)) return availableParallelism()
+  const last = readFileSync(path, 'utf8').trim().split(/[-,]/).at(-1)
+  return Number(last) + 1
+}

@@ -1,0 +1,161 @@
+// The per-endpoint policy maps inside the hash-of-maps weir_policy.
+import { asIdentity, type EndpointId } from '../lib/brands.ts'
+import { WeirError } from '../lib/errors.ts'
+import type { PolicyMapEntry, PolicyMapVerdict } from '../policy/policy-map.ts'
+import { BpfMap } from './bpf-map.ts'
+import {
+  DIRECTION,
+  POLICY_FIXED_BITS,
+  POLICY_PROTOCOL_BITS,
+  policyEntryLayout,
+  policyKeyLayout,
+  VERDICT,
+} from './layouts.ts'
+import { check, libbpf, MAP_CREATE_OPTIONS_BYTES } from './libbpf.ts'
+
+const BPF_MAP_TYPE_LPM_TRIE = 11
+const BPF_F_NO_PREALLOC = 1
+const ENDPOINT_KEY_BYTES = 4
+const MAP_ID_BYTES = 4
+
+export const DEFAULT_POLICY_MAP_ENTRIES = 16_384
+
+/** Most restrictive first, so that a half-applied change never admits what neither version admits. */
+const ADD_ORDER: readonly PolicyMapVerdict[] = ['deny', 'redirect', 'allow']
+const DELETE_ORDER: readonly PolicyMapVerdict[] = ['allow', 'redirect', 'deny']
+
+export class PolicyMaps {
+  private readonly outer: BpfMap
+  private readonly maxEntries: number
+
+  constructor(bpffsDir: string, maxEntries = DEFAULT_POLICY_MAP_ENTRIES) {
+    this.outer = BpfMap.openPinned(bpffsDir, 'weir_policy', ENDPOINT_KEY_BYTES, MAP_ID_BYTES)
+    this.maxEntries = maxEntries
+  }
+
+  endpoints(): number[] {
+    return this.outer.keys().map((key) => key.readUInt32LE(0))
+  }
+
+  /** Put an empty policy map in place, in one step: everything is denied. */
+  reset(id: EndpointId): void {
+    const fd = check(
+      `create policy map of endpoint ${id}`,
+      libbpf().mapCreate(
+        BPF_MAP_TYPE_LPM_TRIE,
+        'weir_policy_ep',
+        policyKeyLayout.bytes,
+        policyEntryLayout.bytes,
+        this.maxEntries,
+        { sz: MAP_CREATE_OPTIONS_BYTES, map_flags: BPF_F_NO_PREALLOC },
+      ) as number,
+    )
+    const value = Buffer.alloc(MAP_ID_BYTES)
+    value.writeUInt32LE(fd)
+    try {
+      this.outer.update(endpointKey(id), value)
+    } finally {
+      libbpf().close(fd)
+    }
+  }
+
+  has(id: EndpointId): boolean {
+    return this.outer.lookup(endpointKey(id)) !== undefined
+  }
+
+  remove(id: EndpointId): void {
+    this.outer.delete(endpointKey(id))
+  }
+
+  /** @throws WeirError POLICY_MAP_FULL */
+  apply(id: EndpointId, additions: readonly PolicyMapEntry[], deletions: readonly PolicyMapEntry[]): void {
+    if (!this.has(id)) this.reset(id)
+    this.withMap(id, (map) => {
+      for (const entry of inOrder(additions, ADD_ORDER)) this.add(id, map, entry)
+      for (const entry of inOrder(deletions, DELETE_ORDER)) map.delete(encodeKey(entry))
+    })
+  }
+
+  private add(id: EndpointId, map: BpfMap, entry: PolicyMapEntry): void {
+    try {
+      map.update(encodeKey(entry), encodeValue(entry))
+    } catch (error) {
+      if (!(error instanceof WeirError) || error.code !== 'MAP_FULL') throw error
+      throw new WeirError(
+        'POLICY_MAP_FULL',
+        `policy map of endpoint ${id} is full at ${this.maxEntries} entries`,
+        {
+          mend: 'use fewer peers or port ranges in the policies that select it, or raise --policy-map-entries',
+        },
+      )
+    }
+  }
+
+  list(id: EndpointId): PolicyMapEntry[] {
+    return this.withMap(id, (map) => map.entries().map(([key, value]) => decodeEntry(key, value))) ?? []
+  }
+
+  private withMap<T>(id: EndpointId, use: (map: BpfMap) => T): T | undefined {
+    const mapId = this.outer.lookup(endpointKey(id))
+    if (mapId === undefined) return undefined
+    const fd = check(`open policy map of endpoint ${id}`, libbpf().mapFdById(mapId.readUInt32LE(0)) as number)
+    const map = new BpfMap(`weir_policy[${id}]`, fd, policyKeyLayout.bytes, policyEntryLayout.bytes)
+    try {
+      return use(map)
+    } finally {
+      map.close()
+    }
+  }
+
+  close(): void {
+    this.outer.close()
+  }
+}
+
+function endpointKey(id: number): Buffer {
+  const key = Buffer.alloc(ENDPOINT_KEY_BYTES)
+  key.writeUInt32LE(id)
+  return key
+}
+
+function inOrder(entries: readonly PolicyMapEntry[], order: readonly PolicyMapVerdict[]): PolicyMapEntry[] {
+  return order.flatMap((verdict) => entries.filter((entry) => entry.verdict === verdict))
+}
+
+function encodeKey(entry: PolicyMapEntry): Buffer {
+  return policyKeyLayout.encode({
+    prefix_bits: POLICY_FIXED_BITS + specificBits(entry),
+    identity: entry.identity,
+    direction: DIRECTION[entry.direction],
+    protocol: entry.protocol,
+    port: entry.port,
+  })
+}
+
+function specificBits(entry: PolicyMapEntry): number {
+  return entry.protocol === 0 ? 0 : POLICY_PROTOCOL_BITS + entry.portBits
+}
+
+function encodeValue(entry: PolicyMapEntry): Buffer {
+  return policyEntryLayout.encode({
+    precedence: entry.precedence,
+    verdict: VERDICT[entry.verdict],
+    specific_bits: specificBits(entry),
+  })
+}
+
+function decodeEntry(keyBytes: Buffer, valueBytes: Buffer): PolicyMapEntry {
+  const key = policyKeyLayout.decode(keyBytes)
+  const value = policyEntryLayout.decode(valueBytes)
+  const specific = key.prefix_bits - POLICY_FIXED_BITS
+  return {
+    identity: asIdentity(key.identity),
+    direction: key.direction === DIRECTION.egress ? 'egress' : 'ingress',
+    protocol: key.protocol,
+    port: key.port,
+    portBits: Math.max(0, specific - POLICY_PROTOCOL_BITS),
+    verdict:
+      value.verdict === VERDICT.allow ? 'allow' : value.verdict === VERDICT.redirect ? 'redirect' : 'deny',
+    precedence: value.precedence,
+  }
+}

@@ -1,0 +1,155 @@
+// What brings marked packets to the proxy's sockets: policy routing, the device weir0, and the sk_lookup link.
+import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { WeirError } from '../lib/errors.ts'
+import { BpfObject } from './bpf-object.ts'
+import { run, runJson, tryRun } from './iproute.ts'
+import { MARK_MASK, MARK_TO_PROXY } from './layouts.ts'
+import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
+import { attachTc, ensureClsact, interfaceIndex } from './tc.ts'
+
+/** One end of a private veth pair; packets from veth egress hooks come in again here. */
+export const REDIRECT_DEVICE = 'weir0'
+const REDIRECT_PEER = 'weir1'
+/** Without an IPv4 address on the device, source validation drops what arrives there. */
+const REDIRECT_ADDRESS = '169.254.119.101/32'
+
+/** Our own numbers, so that nobody else's rules or routes are touched. */
+const ROUTE_TABLE = '30565'
+const RULE_SKIP_LOCAL = '70'
+const RULE_LOOKUP = '71'
+const RULE_END = '72'
+const FWMARK = `0x${MARK_TO_PROXY.toString(16)}/0x${MARK_MASK.toString(16)}`
+
+const SK_LOOKUP_LINK = 'link_sk_lookup'
+const FAMILIES = ['-4', '-6'] as const
+type Family = (typeof FAMILIES)[number]
+
+/** Idempotent. @returns interface index of weir0. */
+export function ensureSteering(bpffsDir: string): number {
+  const ifindex = ensureRedirectDevice(bpffsDir)
+  for (const family of enabledFamilies()) ensurePolicyRouting(family)
+  ensureSkLookup(bpffsDir)
+  return ifindex
+}
+
+/** Remove all of it; the link goes with the bpffs directory. */
+export function removeSteering(bpffsDir: string): void {
+  unpinSkLookup(bpffsDir)
+  for (const family of FAMILIES) {
+    // Each rule until none is left: an interrupted start may have left more than one.
+    while (tryRun('ip', family, 'rule', 'del', ...skipLocalRule())) continue
+    while (tryRun('ip', family, 'rule', 'del', ...lookupRule())) continue
+    while (tryRun('ip', family, 'rule', 'del', ...endRule())) continue
+    tryRun('ip', family, 'route', 'flush', 'table', ROUTE_TABLE)
+  }
+  tryRun('ip', 'link', 'del', REDIRECT_DEVICE)
+}
+
+function enabledFamilies(): Family[] {
+  return existsSync('/proc/sys/net/ipv6/conf/all') ? [...FAMILIES] : ['-4']
+}
+
+function writeSysctl(path: string, value: string): void {
+  writeFileSync(join('/proc/sys/net', path), value)
+}
+
+function ensureRedirectDevice(bpffsDir: string): number {
+  if (interfaceIndex(REDIRECT_DEVICE) === 0) {
+    run('ip', 'link', 'add', REDIRECT_DEVICE, 'type', 'veth', 'peer', 'name', REDIRECT_PEER)
+  }
+  writeSysctl(`ipv4/conf/${REDIRECT_DEVICE}/accept_local`, '1')
+  // Strict validation would drop packets whose source lives behind another device; 2 also overrides conf.all = 1.
+  writeSysctl(`ipv4/conf/${REDIRECT_DEVICE}/rp_filter`, '2')
+  if (enabledFamilies().includes('-6')) {
+    // The peer never speaks, so nothing but redirected packets arrives.
+    writeSysctl(`ipv6/conf/${REDIRECT_PEER}/disable_ipv6`, '1')
+    writeSysctl(`ipv6/conf/${REDIRECT_DEVICE}/disable_ipv6`, '0')
+    writeSysctl(`ipv6/conf/${REDIRECT_DEVICE}/addr_gen_mode`, '1')
+  }
+  run('ip', 'address', 'replace', REDIRECT_ADDRESS, 'dev', REDIRECT_DEVICE)
+  run('ip', 'link', 'set', REDIRECT_PEER, 'up')
+  run('ip', 'link', 'set', REDIRECT_DEVICE, 'up')
+
+  const ifindex = interfaceIndex(REDIRECT_DEVICE)
+  const object = BpfObject.load('tc_redirect', { bpffsDir })
+  try {
+    ensureClsact(ifindex)
+    attachTc(ifindex, 'ingress', object.programFd('weir_from_redirect'))
+  } finally {
+    object.close()
+  }
+  return ifindex
+}
+
+/** Packets that the host itself sends keep their route even when they inherited the mark of a request. */
+function skipLocalRule(): string[] {
+  return ['pref', RULE_SKIP_LOCAL, 'iif', 'lo', 'fwmark', FWMARK, 'goto', RULE_END]
+}
+
+function lookupRule(): string[] {
+  return ['pref', RULE_LOOKUP, 'fwmark', FWMARK, 'lookup', ROUTE_TABLE]
+}
+
+function endRule(): string[] {
+  return ['pref', RULE_END, 'nop']
+}
+
+function ensurePolicyRouting(family: Family): void {
+  run('ip', family, 'route', 'replace', 'local', 'default', 'dev', 'lo', 'table', ROUTE_TABLE)
+  const rules = runJson('ip', family, 'rule', 'show') as { priority: number }[]
+  const has = (pref: string): boolean => rules.some((rule) => rule.priority === Number(pref))
+  if (!has(RULE_END)) run('ip', family, 'rule', 'add', ...endRule())
+  if (!has(RULE_SKIP_LOCAL)) run('ip', family, 'rule', 'add', ...skipLocalRule())
+  if (!has(RULE_LOOKUP)) run('ip', family, 'rule', 'add', ...lookupRule())
+}
+
+/** Attach to this network namespace and pin, or replace the program of the pinned link in one step. */
+function ensureSkLookup(bpffsDir: string): void {
+  const path = join(bpffsDir, SK_LOOKUP_LINK)
+  const object = BpfObject.load('sk_lookup_steer', { bpffsDir })
+  try {
+    const linkFd = libbpf().get(path) as number
+    if (linkFd >= 0) {
+      const result = libbpf().linkUpdate(linkFd, object.programFd('weir_steer'), null) as number
+      libbpf().close(linkFd)
+      if (result === 0) return
+      // The namespace that it was attached to is gone.
+      unlinkSync(path)
+    }
+    attachSkLookup(object.program('weir_steer'), path)
+  } finally {
+    object.close()
+  }
+}
+
+function attachSkLookup(program: Pointer, path: string): void {
+  const netns = openSync('/proc/self/ns/net', 'r')
+  try {
+    const link = libbpf().programAttachNetns(program, netns) as Pointer | null
+    if (link === null) {
+      const errno = lastErrno()
+      if (errno === EINVAL) {
+        throw new WeirError(
+          'KERNEL_UNSUPPORTED',
+          'attach sk_lookup program: this kernel has no BPF sk_lookup',
+          {
+            mend: 'Linux 5.9 or newer is needed',
+          },
+        )
+      }
+      throw kernelError('attach sk_lookup program', errno)
+    }
+    const pinned = libbpf().linkPin(link, path) as number
+    // Frees our handle; the pin keeps the program attached.
+    libbpf().linkDestroy(link)
+    check(`pin ${path}`, pinned)
+  } finally {
+    closeSync(netns)
+  }
+}
+
+function unpinSkLookup(bpffsDir: string): void {
+  const path = join(bpffsDir, SK_LOOKUP_LINK)
+  if (existsSync(path)) unlinkSync(path)
+}
