@@ -67,13 +67,15 @@ int weir_from_endpoint(struct __sk_buff *skb)
 SEC("tc")
 int weir_to_endpoint(struct __sk_buff *skb)
 {
-	struct parties parties = { .destination_identity = CONFIG.identity, .ingress_endpoint = CONFIG.endpoint };
+	struct parties parties = { .destination_identity = CONFIG.identity,
+				   .ingress_endpoint = CONFIG.endpoint };
 	__u32 magic = skb->mark & WEIR_MARK_MASK;
 	struct packet packet = {};
 	struct weir_endpoint *source;
 	int reason;
 
-	if (magic == WEIR_MARK_JUDGED || magic == WEIR_MARK_DOWNSTREAM || skb->protocol == bpf_htons(ETH_P_ARP))
+	if (magic == WEIR_MARK_JUDGED || magic == WEIR_MARK_DOWNSTREAM ||
+	    skb->protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_UNSPEC;
 	reason = parse_packet(skb, &packet);
 	if (reason)

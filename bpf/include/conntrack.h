@@ -41,7 +41,8 @@ static __always_inline __u32 ct_packet_flags(const struct packet *packet, bool i
 }
 
 /* What an existing flow learns from a packet that does not open it. */
-static __always_inline __u32 ct_next_flags(const struct weir_ct_entry *entry, const struct packet *packet, bool is_reply)
+static __always_inline __u32 ct_next_flags(const struct weir_ct_entry *entry, const struct packet *packet,
+					   bool is_reply)
 {
 	__u32 flags = entry->flags | ct_packet_flags(packet, is_reply);
 

@@ -35,7 +35,8 @@ static __always_inline int record_connection(const struct packet *packet, const 
 	return WEIR_REASON_NONE;
 }
 
-static __always_inline enum outcome enforce_redirect(const struct packet *packet, const struct parties *parties,
+static __always_inline enum outcome enforce_redirect(const struct packet *packet,
+						     const struct parties *parties,
 						     struct weir_ct_entry *flow, __u8 direction, __u64 now_ns)
 {
 	if (packet->tuple.protocol != IPPROTO_TCP || !packet->port_bits) {

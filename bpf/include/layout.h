@@ -5,17 +5,25 @@
 #include <linux/types.h>
 
 /* Addresses are 16 bytes in network order, IPv4 mapped (::ffff:a.b.c.d). */
-#define WEIR_MAX_WORKERS 16
-/* Key of weir_listeners: slot of a worker, plus this for its IPv6 listener. */
-#define WEIR_LISTENER_IPV6 32
+enum weir_constant {
+	WEIR_MAX_WORKERS = 16,
+	/* Key of weir_listeners: slot of a worker, plus this for its IPv6 listener. */
+	WEIR_LISTENER_IPV6 = 32,
+	/* Parts of weir_policy_key.prefix_bits: identity and direction always count. */
+	WEIR_POLICY_FIXED_BITS = 40,
+	WEIR_POLICY_PROTOCOL_BITS = 8,
+	WEIR_POLICY_PORT_BITS = 16,
+};
 
 /* skb->mark, bits 8..11; upper half: low 16 bits of the source identity. */
-#define WEIR_MARK_MASK 0x0f00
-#define WEIR_MARK_TO_PROXY 0x0200
-#define WEIR_MARK_UPSTREAM 0x0a00 /* sent by the proxy towards a server */
-#define WEIR_MARK_DOWNSTREAM 0x0b00 /* sent by the proxy towards a client */
-#define WEIR_MARK_REDIRECTED 0x0d00 /* on its way from a veth egress hook to weir0 */
-#define WEIR_MARK_JUDGED 0x0f00 /* passed the policies of all local endpoints */
+enum weir_mark {
+	WEIR_MARK_MASK = 0x0f00,
+	WEIR_MARK_TO_PROXY = 0x0200,
+	WEIR_MARK_UPSTREAM = 0x0a00, /* sent by the proxy towards a server */
+	WEIR_MARK_DOWNSTREAM = 0x0b00, /* sent by the proxy towards a client */
+	WEIR_MARK_REDIRECTED = 0x0d00, /* on its way from a veth egress hook to weir0 */
+	WEIR_MARK_JUDGED = 0x0f00, /* passed the policies of all local endpoints */
+};
 
 #define WEIR_IDENTITY_ANY 0
 #define WEIR_IDENTITY_WORLD 2
@@ -109,10 +117,6 @@ struct weir_policy_key {
 	__u8 protocol;
 	__be16 port;
 };
-
-#define WEIR_POLICY_FIXED_BITS 40
-#define WEIR_POLICY_PROTOCOL_BITS 8
-#define WEIR_POLICY_PORT_BITS 16
 
 struct weir_policy_entry {
 	__u32 precedence; /* higher wins between the peer's entry and that of any peer */

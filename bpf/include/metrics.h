@@ -15,8 +15,8 @@ struct parties {
 	__u32 ingress_endpoint; /* 0: the destination is no local endpoint */
 };
 
-static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties, __u8 reason,
-				       __u8 direction)
+static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties,
+				       __u8 reason, __u8 direction)
 {
 	__u32 key = reason * 2 + direction;
 	__u64 *count = bpf_map_lookup_elem(&weir_metrics, &key);

@@ -159,7 +159,8 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, __u32 offset, struc
 			packet->tuple.source_port = icmp.id;
 		else if (icmp.type == ICMPV6_ECHO_REPLY)
 			packet->tuple.destination_port = icmp.id;
-		else if (icmp.type >= ICMPV6_FIRST_NEIGHBOUR_DISCOVERY && icmp.type <= ICMPV6_LAST_NEIGHBOUR_DISCOVERY)
+		else if (icmp.type >= ICMPV6_FIRST_NEIGHBOUR_DISCOVERY &&
+			 icmp.type <= ICMPV6_LAST_NEIGHBOUR_DISCOVERY)
 			packet->is_neighbour_discovery = 1;
 		else if (icmp.type >= 1 && icmp.type <= ICMPV6_LAST_ERROR)
 			parse_related(skb, offset, packet);
@@ -169,7 +170,8 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, __u32 offset, struc
 		packet->tuple.source_port = icmp.id;
 	else if (icmp.type == ICMP_ECHOREPLY)
 		packet->tuple.destination_port = icmp.id;
-	else if (icmp.type == ICMP_DEST_UNREACH || icmp.type == ICMP_TIME_EXCEEDED || icmp.type == ICMP_PARAMETERPROB)
+	else if (icmp.type == ICMP_DEST_UNREACH || icmp.type == ICMP_TIME_EXCEEDED ||
+		 icmp.type == ICMP_PARAMETERPROB)
 		parse_related(skb, offset, packet);
 	return WEIR_REASON_NONE;
 }

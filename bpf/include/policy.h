@@ -40,8 +40,8 @@ static __always_inline struct weir_policy_entry *better_entry(struct weir_policy
 }
 
 /* One endpoint, one direction. `peer` is the identity at the other end. */
-static __always_inline void judge_endpoint(struct judgement *judgement, __u32 endpoint, __u8 direction, __u32 peer,
-					   const struct packet *packet)
+static __always_inline void judge_endpoint(struct judgement *judgement, __u32 endpoint, __u8 direction,
+					   __u32 peer, const struct packet *packet)
 {
 	struct weir_policy_key key = {
 		.prefix_bits = WEIR_POLICY_FIXED_BITS,
@@ -81,12 +81,14 @@ static __always_inline struct judgement judge_flow(const struct packet *packet, 
 	struct judgement ingress = { .verdict = WEIR_VERDICT_ALLOW, .direction = WEIR_INGRESS };
 
 	if (parties->egress_endpoint && !is_egress_judged) {
-		judge_endpoint(&egress, parties->egress_endpoint, WEIR_EGRESS, parties->destination_identity, packet);
+		judge_endpoint(&egress, parties->egress_endpoint, WEIR_EGRESS, parties->destination_identity,
+			       packet);
 		if (egress.verdict == WEIR_VERDICT_DENY)
 			return egress;
 	}
 	if (parties->ingress_endpoint) {
-		judge_endpoint(&ingress, parties->ingress_endpoint, WEIR_INGRESS, parties->source_identity, packet);
+		judge_endpoint(&ingress, parties->ingress_endpoint, WEIR_INGRESS, parties->source_identity,
+			       packet);
 		if (ingress.verdict != WEIR_VERDICT_ALLOW)
 			return ingress;
 	}
