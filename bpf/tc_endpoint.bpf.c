@@ -44,7 +44,9 @@ int weir_from_endpoint(struct __sk_buff *skb)
 
 	switch (enforce(skb, &packet, &parties, false)) {
 	case OUTCOME_PASS:
-		set_mark(skb, WEIR_MARK_JUDGED, CONFIG.identity);
+		/* Names the endpoint that was judged: DNAT may still choose another. */
+		if (parties.ingress_endpoint)
+			set_mark(skb, WEIR_MARK_JUDGED, parties.ingress_endpoint);
 		return TC_ACT_UNSPEC;
 	case OUTCOME_STEER:
 		if (!packet.is_opening) {

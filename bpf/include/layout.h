@@ -15,14 +15,14 @@ enum weir_constant {
 	WEIR_POLICY_PORT_BITS = 16,
 };
 
-/* skb->mark, bits 8..11; upper half: low 16 bits of the source identity. */
+/* skb->mark, bits 8..11. Upper half: low 16 bits of the source identity, for JUDGED the endpoint id. */
 enum weir_mark {
 	WEIR_MARK_MASK = 0x0f00,
 	WEIR_MARK_TO_PROXY = 0x0200,
 	WEIR_MARK_UPSTREAM = 0x0a00, /* sent by the proxy towards a server */
 	WEIR_MARK_DOWNSTREAM = 0x0b00, /* sent by the proxy towards a client */
 	WEIR_MARK_REDIRECTED = 0x0d00, /* on its way from a veth egress hook to weir0 */
-	WEIR_MARK_JUDGED = 0x0f00, /* passed the policies of all local endpoints */
+	WEIR_MARK_JUDGED = 0x0f00, /* passed the ingress policy of the endpoint in the upper half */
 };
 
 #define WEIR_IDENTITY_ANY 0

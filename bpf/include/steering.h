@@ -112,7 +112,8 @@ static __always_inline int assign_socket(struct __sk_buff *skb, const struct pac
 	return error ? WEIR_REASON_SOCKET_ASSIGN_FAILED : WEIR_REASON_NONE;
 }
 
-static __always_inline void set_mark(struct __sk_buff *skb, __u32 magic, __u32 identity)
+/* `number`: an identity or an endpoint id; 16 bits of it are kept. */
+static __always_inline void set_mark(struct __sk_buff *skb, __u32 magic, __u32 number)
 {
-	skb->mark = magic | identity << 16;
+	skb->mark = magic | number << 16;
 }

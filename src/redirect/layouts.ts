@@ -188,7 +188,7 @@ export const POLICY_PROTOCOL_BITS = 8
 export const LISTENER_IPV6 = 32
 export const MAX_WORKERS = 16
 
-/** WEIR_MARK_*: bits 8..11 of skb->mark; the upper half carries the low 16 bits of the source identity. */
+/** WEIR_MARK_*: bits 8..11 of skb->mark; on the proxy's sockets the upper half carries 16 bits of the source identity. */
 export const MARK_MASK = 0x0f00
 export const MARK_TO_PROXY = 0x0200
 export const MARK_UPSTREAM = 0x0a00
