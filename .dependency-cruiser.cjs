@@ -68,7 +68,7 @@ module.exports = {
       name: 'no-test-code-in-src',
       comment: 'Shared test code belongs in test/helpers and is never shipped.',
       severity: 'error',
-      from: { path: '^(src|demo)/' },
+      from: { path: '^src/' },
       to: { path: '^(test|bench)/' },
     },
     {
