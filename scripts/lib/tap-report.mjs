@@ -61,9 +61,26 @@ function failures(block) {
   return details
 }
 
-/** The YAML block that follows a point, without its frame. */
+/** Keys of diagnostics that say nothing which message, diff and stack do not say shorter. */
+const NOISE = /^(at|source|generated|compare|callSite|columnNumber|typeName):/
+
+/** The YAML block that follows a point, without its frame and without noise. */
 function diagnostics(block, start) {
   if (block[start]?.trim() !== '---') return []
   const end = block.findIndex((line, i) => i > start && line.trim() === '...')
-  return block.slice(start + 1, end).map((line) => `    ${line.trimStart() === '' ? '' : line}`)
+  const frame = indentation(block[start])
+  const lines = []
+  let noiseIndentation
+  for (const line of block.slice(start + 1, end)) {
+    const isInside =
+      line.trim() === '' || (noiseIndentation !== undefined && indentation(line) > noiseIndentation)
+    if (noiseIndentation !== undefined && isInside) continue
+    noiseIndentation = NOISE.test(line.trim()) ? indentation(line) : undefined
+    if (noiseIndentation === undefined) lines.push(`    ${line.slice(frame)}`)
+  }
+  return lines
+}
+
+function indentation(line) {
+  return line.length - line.trimStart().length
 }
