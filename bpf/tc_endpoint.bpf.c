@@ -76,7 +76,7 @@ int weir_to_endpoint(struct __sk_buff *skb)
 	struct weir_endpoint *source;
 	int reason;
 
-	if (magic == WEIR_MARK_JUDGED || magic == WEIR_MARK_DOWNSTREAM ||
+	if (skb->mark == (WEIR_MARK_JUDGED | CONFIG.endpoint << 16) || magic == WEIR_MARK_DOWNSTREAM ||
 	    skb->protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_UNSPEC;
 	reason = parse_packet(skb, &packet);

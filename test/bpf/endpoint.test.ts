@@ -235,7 +235,7 @@ for (const family of ['v4', 'v6'] as const) {
 t.test('what hides the port passes only where any port may', (t) => {
   const options = Buffer.from([7, 4, 4, 0])
   const l4 = tcp(freshPort(), 80, TCP.syn)
-  const odd: [string, Buffer][] = [
+  const odd: [string, ReturnType<typeof ipFrame>][] = [
     ['FRAGMENT', ipFrame({ source: A.v4, destination: B.v4, protocol: IPPROTO.tcp, l4, fragment: 0x2000 })],
     ['FRAGMENT', ipFrame({ source: A.v4, destination: B.v4, protocol: IPPROTO.tcp, l4, fragment: 0x0010 })],
     ['FRAGMENT', ipFrame({ source: A.v6, destination: B.v6, protocol: IPPROTO.fragment, l4 })],

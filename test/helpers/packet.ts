@@ -32,7 +32,7 @@ export function udp(sourcePort: number, destinationPort: number): Buffer {
   return header
 }
 
-export function icmp(type: number, id: number, payload = Buffer.alloc(0)): Buffer {
+export function icmp(type: number, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const header = Buffer.alloc(8)
   header.writeUInt8(type, 0)
   header.writeUInt16BE(id, 4)
