@@ -1,0 +1,152 @@
+// Thompson's construction over bytes: many patterns in one automaton, bounded in size.
+// Leading literals are shared between patterns as a trie, so that ten thousand rules below one path
+// prefix keep few threads alive instead of ten thousand.
+import { encode, utf8Sequences } from './utf8.ts'
+import type { Assertion, RegexNode } from './regex-ast.ts'
+
+export const MAX_NFA_NODES = 200_000
+export const MAX_PATTERN_NODES = 10_000
+
+export type NfaNode =
+  /** `edges`: low byte, high byte, target, flat. */
+  | { readonly op: 'bytes'; readonly edges: number[] }
+  | { readonly op: 'split'; readonly targets: number[] }
+  | { readonly op: 'assert'; readonly at: Assertion; readonly target: number }
+  | { readonly op: 'match'; readonly id: number }
+
+interface TrieNode {
+  /** Split of everything that can follow this prefix. */
+  readonly split: number
+  readonly targets: number[]
+  /** Edges to the children, of one `bytes` node made with the first child. */
+  edges: number[] | undefined
+  readonly children: Map<number, TrieNode>
+}
+
+/** Thrown by `add`; callers name the pattern. The automaton may hold a useless rest of it and stays sound. */
+export class NfaTooLarge extends Error {}
+
+export class Nfa {
+  readonly nodes: NfaNode[] = []
+  readonly start: number
+  readonly #root: TrieNode
+  /** `nodes.length` that the pattern being added may not pass. */
+  #limit = MAX_NFA_NODES
+
+  constructor() {
+    this.#root = this.#trieNode()
+    this.start = this.#root.split
+  }
+
+  get size(): number {
+    return this.nodes.length
+  }
+
+  /** Whole strings that `pattern` matches yield `id`. @throws NfaTooLarge */
+  add(pattern: RegexNode, id: number): void {
+    this.#limit = Math.min(this.nodes.length + MAX_PATTERN_NODES, MAX_NFA_NODES)
+    const parts = pattern.kind === 'concat' ? pattern.parts : [pattern]
+    let trie = this.#root
+    let shared = 0
+    for (; shared < parts.length; shared++) {
+      const point = singlePoint(parts[shared])
+      if (point === undefined) break
+      for (const byte of encode(point)) trie = this.#child(trie, byte)
+    }
+    const rest: RegexNode = { kind: 'concat', parts: parts.slice(shared) }
+    trie.targets.push(this.#compile(rest, this.#push({ op: 'match', id })))
+  }
+
+  #child(parent: TrieNode, byte: number): TrieNode {
+    const known = parent.children.get(byte)
+    if (known !== undefined) return known
+    const child = this.#trieNode()
+    parent.children.set(byte, child)
+    if (parent.edges === undefined) {
+      parent.edges = []
+      parent.targets.push(this.#push({ op: 'bytes', edges: parent.edges }))
+    }
+    parent.edges.push(byte, byte, child.split)
+    return child
+  }
+
+  #trieNode(): TrieNode {
+    const targets: number[] = []
+    return { split: this.#push({ op: 'split', targets }), targets, edges: undefined, children: new Map() }
+  }
+
+  /** Entry node of `node` followed by `next`. */
+  #compile(node: RegexNode, next: number): number {
+    switch (node.kind) {
+      case 'empty':
+        return next
+      case 'class':
+        return this.#class(node.ranges, next)
+      case 'assert':
+        return this.#push({ op: 'assert', at: node.at, target: next })
+      case 'concat':
+        return node.parts.reduceRight((after, part) => this.#compile(part, after), next)
+      case 'alternate':
+        return this.#push({ op: 'split', targets: node.options.map((option) => this.#compile(option, next)) })
+      case 'repeat':
+        return this.#repeat(node.body, node.min, node.max, next)
+    }
+  }
+
+  #repeat(body: RegexNode, min: number, max: number, next: number): number {
+    let entry = next
+    if (max === Infinity) {
+      const targets = [next]
+      entry = this.#push({ op: 'split', targets })
+      targets.push(this.#compile(body, entry))
+    } else {
+      for (let i = min; i < max; i++) {
+        entry = this.#push({ op: 'split', targets: [this.#compile(body, entry), next] })
+      }
+    }
+    for (let i = 0; i < min; i++) entry = this.#compile(body, entry)
+    return entry
+  }
+
+  #class(ranges: readonly number[], next: number): number {
+    const edges: number[] = []
+    const tails = new Map<string, number>()
+    for (let i = 0; i + 1 < ranges.length; i += 2) {
+      for (const sequence of utf8Sequences(ranges[i] ?? 0, ranges[i + 1] ?? 0)) {
+        edges.push(sequence[0] ?? 0, sequence[1] ?? 0, this.#tail(sequence.slice(2), next, tails))
+      }
+    }
+    return this.#push({ op: 'bytes', edges })
+  }
+
+  /** Continuation bytes; sequences of one class that end alike share the nodes of their end. */
+  #tail(sequence: readonly number[], next: number, tails: Map<string, number>): number {
+    const [low, high] = sequence
+    if (low === undefined || high === undefined) return next
+    const key = sequence.join()
+    const known = tails.get(key)
+    if (known !== undefined) return known
+    const node = this.#push({ op: 'bytes', edges: [low, high, this.#tail(sequence.slice(2), next, tails)] })
+    tails.set(key, node)
+    return node
+  }
+
+  #push(node: NfaNode): number {
+    if (this.nodes.length >= this.#limit) throw new NfaTooLarge(this.#tooLarge())
+    this.nodes.push(node)
+    return this.nodes.length - 1
+  }
+
+  #tooLarge(): string {
+    return this.#limit < MAX_NFA_NODES
+      ? `expression too large: more than ${MAX_PATTERN_NODES} automaton nodes`
+      : `expression too large: the patterns together need more than ${MAX_NFA_NODES} automaton nodes`
+  }
+}
+
+function singlePoint(node: RegexNode | undefined): number | undefined {
+  if (node?.kind !== 'class' || node.ranges.length !== 2 || node.ranges[0] !== node.ranges[1])
+    return undefined
+  const point = node.ranges[0] ?? 0
+  return point >= 0xd800 && point <= 0xdfff ? undefined : point
+}
