@@ -1,0 +1,129 @@
+// The policies of all local endpoints, compiled: who may do what on a connection, for both its ends.
+// Immutable to its users; replaced as a whole by the next revision.
+import type { EndpointId, Identity, Revision } from '../lib/brands.ts'
+import { WeirError } from '../lib/errors.ts'
+import type { Direction, PolicySnapshot, PortPolicy } from '../policy/network-policy.ts'
+import { DirectionPolicy, makeVerdict, type FixedSide, type HttpSide, type Side } from './direction-policy.ts'
+import type { HttpJudge } from './http1/request.ts'
+import { RequestJudge } from './http-judge.ts'
+import type { Verdict } from './verdict.ts'
+
+/** What the datapath knows of a connection. */
+export interface ConnectionEnds {
+  /** Local endpoint that opened the connection; 0 when the source is not local. */
+  readonly egressEndpoint: EndpointId | 0
+  /** Local endpoint that it goes to; 0 when the destination is not local. */
+  readonly ingressEndpoint: EndpointId | 0
+  readonly sourceIdentity: Identity
+  readonly destinationIdentity: Identity
+  readonly destinationPort: number
+}
+
+export type ConnectionPolicy =
+  /** No end restricts the connection at L7. */
+  | { readonly kind: 'allow'; readonly verdict: Verdict }
+  | { readonly kind: 'deny'; readonly verdict: Verdict }
+  /** Each request is judged. The judge belongs to this snapshot: ask the next snapshot for the next one. */
+  | { readonly kind: 'http'; readonly judge: HttpJudge }
+
+export interface CompiledSnapshot {
+  readonly revision: Revision
+  /** Cheap after the first call for equal ends. Never throws; an endpoint that the snapshot does not hold is denied. */
+  connection(ends: ConnectionEnds): ConnectionPolicy
+}
+
+/**
+ * Check and compile a snapshot. Work is proportional to what differs from `previous`: equal policies are
+ * taken over, and matchers are made when the first connection needs them.
+ * @throws WeirError REGEX_INVALID or POLICY_INVALID; the caller keeps the snapshot that it has.
+ */
+export function compileSnapshot(snapshot: PolicySnapshot, previous?: CompiledSnapshot): CompiledSnapshot {
+  return new PolicyIndex(snapshot, previous instanceof PolicyIndex ? previous : undefined)
+}
+
+interface EndpointPolicy {
+  readonly ingress: DirectionPolicy
+  readonly egress: DirectionPolicy
+}
+
+/** Pairs of sides kept; they follow from what connects to what, so strangers influence them. */
+const MAX_CONNECTION_POLICIES = 16_384
+
+const UNKNOWN: Readonly<Record<Direction, FixedSide>> = {
+  ingress: { kind: 'fixed', serial: 0, verdict: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'ingress') },
+  egress: { kind: 'fixed', serial: 0, verdict: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'egress') },
+}
+
+class PolicyIndex implements CompiledSnapshot {
+  readonly revision: Revision
+  readonly #endpoints = new Map<number, EndpointPolicy>()
+  /** By content: endpoints with equal rules share one, also across snapshots. */
+  readonly #directions = new Map<string, DirectionPolicy>()
+  /** By the serials of both sides: connections under the same rules share one. */
+  readonly #connections = new Map<string, ConnectionPolicy>()
+
+  constructor(snapshot: PolicySnapshot, previous: PolicyIndex | undefined) {
+    this.revision = snapshot.revision
+    for (const { endpointId, ingress, egress } of snapshot.policies) {
+      if (this.#endpoints.has(endpointId)) {
+        throw new WeirError(
+          'POLICY_INVALID',
+          `snapshot ${snapshot.revision}: two policies for endpoint ${endpointId}`,
+        )
+      }
+      this.#endpoints.set(endpointId, {
+        ingress: this.#direction('ingress', ingress, previous),
+        egress: this.#direction('egress', egress, previous),
+      })
+    }
+  }
+
+  connection(ends: ConnectionEnds): ConnectionPolicy {
+    const egress = this.#side('egress', ends.egressEndpoint, ends.destinationPort, ends.destinationIdentity)
+    const ingress = this.#side('ingress', ends.ingressEndpoint, ends.destinationPort, ends.sourceIdentity)
+    const key = `${egress?.serial ?? -1}|${ingress?.serial ?? -1}`
+    const known = this.#connections.get(key)
+    if (known !== undefined) return known
+    const policy = combine(egress, ingress)
+    if (this.#connections.size >= MAX_CONNECTION_POLICIES) this.#connections.clear()
+    this.#connections.set(key, policy)
+    return policy
+  }
+
+  /** undefined: no local endpoint on that side, which therefore has no say. */
+  #side(direction: Direction, endpoint: number, port: number, peer: number): Side | undefined {
+    if (endpoint === 0) return undefined
+    return this.#endpoints.get(endpoint)?.[direction].side(port, peer) ?? UNKNOWN[direction]
+  }
+
+  #direction(
+    direction: Direction,
+    ports: readonly PortPolicy[],
+    previous: PolicyIndex | undefined,
+  ): DirectionPolicy {
+    const key = `${direction} ${JSON.stringify(ports)}`
+    const policy =
+      this.#directions.get(key) ??
+      (previous === undefined ? undefined : previous.#directions.get(key)) ??
+      new DirectionPolicy(direction, ports)
+    this.#directions.set(key, policy)
+    return policy
+  }
+}
+
+/** The egress side comes first, as on the way; an allow is named after the last side that has a say. */
+function combine(egress: Side | undefined, ingress: Side | undefined): ConnectionPolicy {
+  const sides = [egress, ingress].filter((side) => side !== undefined)
+  // A connection without any endpoint of ours was never ours to steer: something is wrong, so closed.
+  let verdict = UNKNOWN.ingress.verdict
+  const http: HttpSide[] = []
+  for (const side of sides) {
+    if (side.kind === 'http') http.push(side)
+    else if (side.verdict.allowed) verdict = side.verdict
+    else return Object.freeze({ kind: 'deny', verdict: side.verdict })
+  }
+  const [first, second] = http
+  if (first !== undefined)
+    return Object.freeze({ kind: 'http', judge: new RequestJudge(first, second).judge })
+  return Object.freeze({ kind: verdict.allowed ? 'allow' : 'deny', verdict })
+}
