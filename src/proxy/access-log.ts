@@ -1,0 +1,93 @@
+// One record per HTTP exchange: gathered in one string, handed to the sinks per 64 KiB or 50 ms.
+import type { HttpExchange } from '../l7rules/http1/request.ts'
+import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
+import { TimestampFormatter } from './timestamp.ts'
+
+const DEFAULT_FLUSH_BYTES = 64 * 1024
+const DEFAULT_FLUSH_MS = 50
+
+/** Takes whole lines. Never blocks: what it cannot take it drops and counts. */
+export interface RecordSink {
+  /** `ndjson` belongs to the sinks from now on; they must not change it, as they share it. */
+  write(ndjson: Buffer, records: number): void
+  /** Records dropped since the start. */
+  readonly lost: number
+  /** Open the target anew, e.g. after log rotation. */
+  reopen(): void
+  /** Write out what waits, for at most `timeoutMs`, then let go of the target. */
+  close(timeoutMs: number): Promise<void>
+}
+
+export interface AccessLogOptions {
+  readonly sinks: readonly RecordSink[]
+  /** Milliseconds since 1970: pass the clock that the event loop caches per wake. */
+  readonly now?: () => number
+  readonly flushBytes?: number
+  readonly flushMs?: number
+}
+
+/** Writes the exchanges of one connection. */
+export interface ConnectionLog {
+  /** `revision`: of the policy that judged it. */
+  record(exchange: HttpExchange, revision: number): void
+}
+
+export class AccessLog {
+  readonly #sinks: readonly RecordSink[]
+  readonly #now: () => number
+  readonly #flushBytes: number
+  readonly #flushMs: number
+  readonly #timestamps = new TimestampFormatter()
+  #pending = ''
+  #records = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: AccessLogOptions) {
+    this.#sinks = options.sinks
+    this.#now = options.now ?? Date.now
+    this.#flushBytes = options.flushBytes ?? DEFAULT_FLUSH_BYTES
+    this.#flushMs = options.flushMs ?? DEFAULT_FLUSH_MS
+  }
+
+  /** Records that some sink dropped. */
+  get lost(): number {
+    return this.#sinks.reduce((sum, sink) => sum + sink.lost, 0)
+  }
+
+  connection(facts: ConnectionFacts): ConnectionLog {
+    const format = new ConnectionRecord(facts)
+    return {
+      record: (exchange, revision) => {
+        this.#add(format.format(exchange, revision, this.#timestamps.format(this.#now())))
+      },
+    }
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#records === 0) return
+    const ndjson = Buffer.from(this.#pending, 'latin1')
+    const records = this.#records
+    this.#pending = ''
+    this.#records = 0
+    for (const sink of this.#sinks) sink.write(ndjson, records)
+  }
+
+  reopen(): void {
+    for (const sink of this.#sinks) sink.reopen()
+  }
+
+  /** Hand over what is gathered and wait at most `timeoutMs` for the sinks. */
+  async close(timeoutMs = 1000): Promise<void> {
+    this.flush()
+    await Promise.all(this.#sinks.map((sink) => sink.close(timeoutMs)))
+  }
+
+  #add(line: string): void {
+    this.#pending += line
+    this.#records++
+    if (this.#pending.length >= this.#flushBytes) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), this.#flushMs).unref()
+  }
+}
