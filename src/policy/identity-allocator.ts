@@ -1,0 +1,95 @@
+// Gives each distinct set of labels a number, and the same number again after a restart.
+import { asIdentity, type Identity } from '../lib/brands.ts'
+import { WeirError } from '../lib/errors.ts'
+import { FIRST_ALLOCATED_IDENTITY, LAST_ALLOCATED_IDENTITY, type LabelledIdentity } from './identity.ts'
+import type { LabelSet } from './labels.ts'
+
+export interface IdentityAllocator {
+  /**
+   * Numbers of the label sets, in their order; equal sets get equal numbers. Numbers are durable when this
+   * returns.
+   * @throws WeirError ENDPOINTS_INVALID when all numbers are in use, or what the store throws.
+   */
+  allocate(sets: readonly LabelSet[]): Identity[]
+  /** Nobody uses the number now. It stays with its labels until numbers run out. */
+  release(identity: Identity): void
+  labelsOf(identity: Identity): LabelSet | undefined
+}
+
+/** Where numbers survive a restart. Implemented by the agent. */
+export interface IdentityStore {
+  /** What was saved last; empty when nothing was. */
+  load(): readonly LabelledIdentity[]
+  /** Durable when it returns. */
+  save(all: readonly LabelledIdentity[]): void
+}
+
+/** Deterministic: new label sets get the lowest free number, in the order of the calls. */
+export class LocalIdentityAllocator implements IdentityAllocator {
+  readonly #store: IdentityStore | undefined
+  readonly #byLabels = new Map<string, Identity>()
+  readonly #byNumber = new Map<Identity, LabelSet>()
+  readonly #released = new Set<Identity>()
+  #next = FIRST_ALLOCATED_IDENTITY
+
+  /** Without a store, numbers live as long as the allocator. */
+  constructor(store?: IdentityStore) {
+    this.#store = store
+    for (const { identity, labels } of store?.load() ?? []) {
+      this.#assign(identity, labels)
+      // Unless somebody asks for it again, a number of an earlier life may be reused.
+      this.#released.add(identity)
+    }
+  }
+
+  allocate(sets: readonly LabelSet[]): Identity[] {
+    let grown = false
+    const numbers = sets.map((labels) => {
+      const known = this.#byLabels.get(labels.key)
+      if (known !== undefined) {
+        this.#released.delete(known)
+        return known
+      }
+      grown = true
+      const number = this.#free()
+      this.#assign(number, labels)
+      return number
+    })
+    if (grown) this.#store?.save(this.#all())
+    return numbers
+  }
+
+  release(identity: Identity): void {
+    if (this.#byNumber.has(identity)) this.#released.add(identity)
+  }
+
+  labelsOf(identity: Identity): LabelSet | undefined {
+    return this.#byNumber.get(identity)
+  }
+
+  #assign(identity: Identity, labels: LabelSet): void {
+    this.#byNumber.set(identity, labels)
+    this.#byLabels.set(labels.key, identity)
+  }
+
+  #free(): Identity {
+    while (this.#next <= LAST_ALLOCATED_IDENTITY && this.#byNumber.has(asIdentity(this.#next))) this.#next++
+    if (this.#next <= LAST_ALLOCATED_IDENTITY) return asIdentity(this.#next)
+    const [reused] = [...this.#released].sort((a, b) => a - b)
+    if (reused === undefined) {
+      throw new WeirError(
+        'ENDPOINTS_INVALID',
+        `allocate identity: all ${LAST_ALLOCATED_IDENTITY - FIRST_ALLOCATED_IDENTITY + 1} numbers are in use`,
+        { mend: 'give endpoints of one workload the same labels' },
+      )
+    }
+    const labels = this.#byNumber.get(reused)
+    if (labels !== undefined) this.#byLabels.delete(labels.key)
+    this.#released.delete(reused)
+    return reused
+  }
+
+  #all(): LabelledIdentity[] {
+    return [...this.#byNumber].sort(([a], [b]) => a - b).map(([identity, labels]) => ({ identity, labels }))
+  }
+}
