@@ -1,0 +1,153 @@
+// A folder of policy files, watched. What the files mean is decided in policy-sources.ts.
+import { lstat, readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errorMessage, WeirError } from '../lib/errors.ts'
+import type { ParsedPolicies } from '../policy/cilium/parse.ts'
+import type { ParsedPolicy } from '../policy/rule-model.ts'
+import { FileWatch } from './file-watch.ts'
+import { PolicySources, type PolicyFile, type PolicySource } from './policy-sources.ts'
+
+export type { PolicySource, PolicySourceState } from './policy-sources.ts'
+
+export interface PolicyFolderOptions {
+  readonly parse: (text: string, file: string) => ParsedPolicies
+  readonly settleMs?: number
+  readonly pollMs?: number
+}
+
+export class PolicyFolder {
+  readonly #path: string
+  readonly #sources: PolicySources
+  readonly #listeners = new Set<() => void>()
+  readonly #watch: FileWatch
+  #error: string | undefined
+
+  /**
+   * Read the folder and go on watching it.
+   * @throws WeirError CONFIG_INVALID when it is missing or cannot be listed. Broken files do not throw.
+   */
+  static async open(path: string, options: PolicyFolderOptions): Promise<PolicyFolder> {
+    const sources = new PolicySources(options.parse)
+    // Before reading: a change in between is then seen as one.
+    const signature = await folderSignature(path)
+    sources.update(await readFolder(path))
+    return new PolicyFolder(path, sources, signature, options)
+  }
+
+  private constructor(path: string, sources: PolicySources, signature: string, options: PolicyFolderOptions) {
+    this.#path = path
+    this.#sources = sources
+    this.#watch = new FileWatch(
+      {
+        folder: path,
+        signature: () => folderSignature(path),
+        onChange: () => this.#reread(),
+        ...(options.settleMs === undefined ? {} : { settleMs: options.settleMs }),
+        ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+      },
+      signature,
+    )
+  }
+
+  /** Every policy and every rejected document, sorted by file and name. */
+  get sources(): readonly PolicySource[] {
+    return this.#sources.sources
+  }
+
+  /** In force. Objects stay the same until their document changes. */
+  get policies(): readonly ParsedPolicy[] {
+    return this.#sources.policies
+  }
+
+  /** Why the folder as a whole cannot be read; everything that was in force stays so. */
+  get error(): string | undefined {
+    return this.#error
+  }
+
+  /** Called after each change of the files. Returns how to unsubscribe. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#watch.close()
+    this.#listeners.clear()
+  }
+
+  async #reread(): Promise<void> {
+    try {
+      this.#sources.update(await readFolder(this.#path))
+      this.#error = undefined
+    } catch (thrown) {
+      this.#error = errorMessage(thrown)
+    }
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** Hidden files are temporary ones of editors, or the real files behind the links of a ConfigMap. */
+function isPolicyFile(name: string): boolean {
+  return /\.ya?ml$/.test(name) && !/^[.#]/.test(name)
+}
+
+async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).filter(isPolicyFile).sort()
+  } catch (cause) {
+    throw new WeirError('CONFIG_INVALID', `list policy folder ${path}: ${errorMessage(cause)}`, {
+      cause,
+      mend: 'create the folder, or name another one with --policies',
+    })
+  }
+}
+
+async function readFolder(path: string): Promise<Map<string, PolicyFile>> {
+  const files = new Map<string, PolicyFile>()
+  for (const name of await listFolder(path)) {
+    const file = join(path, name)
+    const content = await readPolicyFile(file)
+    if (content !== undefined) files.set(file, content)
+  }
+  return files
+}
+
+/** undefined: no file, or gone since it was listed. */
+async function readPolicyFile(file: string): Promise<PolicyFile | undefined> {
+  try {
+    if (!(await stat(file)).isFile()) return undefined
+    return { text: await readFile(file, 'utf8') }
+  } catch (error) {
+    return (await isGone(file)) ? undefined : { unreadable: `cannot be read: ${errorMessage(error)}` }
+  }
+}
+
+/** A link that leads nowhere is still there: it must not lift the policies that it led to. */
+async function isGone(file: string): Promise<boolean> {
+  try {
+    await lstat(file)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+/** Follows links, so that a swap of what they point to shows. */
+async function folderSignature(path: string): Promise<string> {
+  try {
+    const names = await listFolder(path)
+    const lines = names.map(async (name) => `${name} ${await fileSignature(join(path, name))}`)
+    return (await Promise.all(lines)).join('\n')
+  } catch (error) {
+    return errorMessage(error)
+  }
+}
+
+async function fileSignature(file: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
+    return [ino, size, mtimeNs, ctimeNs].join(' ')
+  } catch (error) {
+    return errorMessage(error)
+  }
+}
