@@ -72,7 +72,9 @@ class HttpRuleSet implements CompiledHttpRules {
   /** Per condition: the rules that hang on it, ascending. */
   readonly #hanging: number[][]
   readonly #hits: HitSet
-  readonly #fields: ReadonlyMap<Field, FieldMatcher>
+  readonly #method: FieldMatcher | undefined
+  readonly #path: FieldMatcher | undefined
+  readonly #host: FieldMatcher | undefined
   readonly #headers: readonly HeaderMatcher[]
 
   constructor(rules: readonly HttpRule[]) {
@@ -82,12 +84,14 @@ class HttpRuleSet implements CompiledHttpRules {
     this.#unconditional = unconditional < 0 ? rules.length : unconditional
     this.#hanging = hangRules(this.#needs, this.#conditions.count)
     this.#hits = new HitSet(this.#conditions.count)
-    this.#fields = this.#conditions.fieldMatchers()
+    this.#method = this.#conditions.fieldMatcher('method')
+    this.#path = this.#conditions.fieldMatcher('path')
+    this.#host = this.#conditions.fieldMatcher('host')
     this.#headers = [...this.#conditions.headers.values()]
     this.view = {
-      method: this.#fields.has('method'),
-      path: this.#fields.has('path'),
-      host: this.#fields.has('host'),
+      method: this.#method !== undefined,
+      path: this.#path !== undefined,
+      host: this.#host !== undefined,
       headers: [...this.#conditions.headers.keys()],
     }
   }
@@ -95,10 +99,9 @@ class HttpRuleSet implements CompiledHttpRules {
   evaluate(request: HttpRequest): number {
     const hits = this.#hits
     hits.clear()
-    this.#fields.get('method')?.match(request.method, hits)
-    this.#fields.get('path')?.match(request.path, hits)
-    const hosts = this.#fields.get('host')
-    if (hosts !== undefined) matchHost(hosts, request.host, hits)
+    this.#method?.match(request.method, hits)
+    this.#path?.match(request.path, hits)
+    if (this.#host !== undefined) matchHost(this.#host, request.host, hits)
     for (const header of this.#headers) header.match(request.header(header.name), hits)
     let first = this.#unconditional
     for (let i = 0; i < hits.count; i++) {
@@ -138,9 +141,9 @@ class ConditionTable {
     return ids
   }
 
-  fieldMatchers(): ReadonlyMap<Field, FieldMatcher> {
-    const used = FIELDS.filter((field) => this.#patterns[field].length > 0)
-    return new Map(used.map((field) => [field, new FieldMatcher(this.#patterns[field])]))
+  /** undefined when no rule looks at `field`. */
+  fieldMatcher(field: Field): FieldMatcher | undefined {
+    return this.#patterns[field].length === 0 ? undefined : new FieldMatcher(this.#patterns[field])
   }
 
   #patternId(rule: HttpRule, field: Field, pattern: string): number {

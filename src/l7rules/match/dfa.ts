@@ -38,7 +38,7 @@ export class LazyDfa {
   #storedNodes = 0
   #start = UNKNOWN
   #ids = new Map<string, number>()
-  /** Per state: its NFA nodes (bytes, match and assertions that depend on the next byte), sorted. */
+  /** Per state: its NFA nodes (bytes, trie, match and assertions that depend on the next byte), sorted. */
   #sets: Int32Array[] = []
   /** Per state: what assertions in its set need to know of the byte before; 0 when it holds none. */
   #contexts: number[] = []
@@ -99,7 +99,7 @@ export class LazyDfa {
     this.#beginRound()
     for (const source of sources) {
       const node = nodes[source]
-      if (node?.op !== 'bytes') continue
+      if (node?.op !== 'bytes' && node?.op !== 'trie') continue
       const { edges } = node
       for (let i = 0; i < edges.length; i += 3) {
         if (byte >= (edges[i] as number) && byte <= (edges[i + 1] as number)) {
@@ -169,9 +169,9 @@ export class LazyDfa {
       this.#seen[at] = this.#round
       const node = nodes[at]
       if (node === undefined) continue
-      if (node.op === 'split') {
+      if (node.op === 'split' || node.op === 'trie') {
         for (const target of node.targets) stack.push(target)
-        continue
+        if (node.op === 'split' || node.edges.length === 0) continue
       }
       if (node.op === 'assert') {
         const bit = BITS[node.at]
@@ -231,6 +231,11 @@ function isWord(byte: number): boolean {
   )
 }
 
+/** Assertions tell `byte` from the byte below it. */
+function changesContext(byte: number): boolean {
+  return isWord(byte) !== isWord(byte - 1) || byte === NEWLINE || byte === NEWLINE + 1
+}
+
 /** One string per set, injective: two UTF-16 units per node. */
 function setKey(set: Int32Array, context: number): string {
   const units = new Uint16Array(set.buffer, set.byteOffset, set.length * 2)
@@ -248,18 +253,15 @@ function fillByteClasses(nfa: Nfa, classes: Uint8Array): number {
   let hasContext = false
   for (const node of nfa.nodes) {
     if (node.op === 'assert') hasContext = true
-    if (node.op !== 'bytes') continue
+    if (node.op !== 'bytes' && node.op !== 'trie') continue
     for (let i = 0; i < node.edges.length; i += 3) {
       starts[node.edges[i] as number] = 1
       starts[(node.edges[i + 1] as number) + 1] = 1
     }
   }
-  for (let byte = 1; hasContext && byte < 256; byte++) {
-    if (isWord(byte) !== isWord(byte - 1) || byte === NEWLINE || byte === NEWLINE + 1) starts[byte] = 1
-  }
   let current = 0
   for (let byte = 1; byte < 256; byte++) {
-    if (starts[byte] === 1) current++
+    if (starts[byte] === 1 || (hasContext && changesContext(byte))) current++
     classes[byte] = current
   }
   return current + 1

@@ -40,7 +40,7 @@ export class FieldMatcher {
 
   /** Add to `hits` the ids of all patterns that match the whole of `text` (one char per byte). */
   match(text: string, hits: HitSet): void {
-    const exact = this.#exact.get(text)
+    const exact = this.#exact.size === 0 ? undefined : this.#exact.get(text)
     if (exact !== undefined) for (const id of exact) hits.add(id)
     if (this.#trie !== undefined) {
       this.#text = text

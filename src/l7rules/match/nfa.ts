@@ -11,16 +11,15 @@ export type NfaNode =
   /** `edges`: low byte, high byte, target, flat. */
   | { readonly op: 'bytes'; readonly edges: number[] }
   | { readonly op: 'split'; readonly targets: number[] }
+  /** Both: a shared prefix, `edges` to the longer ones, `targets` for what patterns have after it. */
+  | TrieNode
   | { readonly op: 'assert'; readonly at: Assertion; readonly target: number }
   | { readonly op: 'match'; readonly id: number }
 
 interface TrieNode {
-  /** Split of everything that can follow this prefix. */
-  readonly split: number
+  readonly op: 'trie'
+  readonly edges: number[]
   readonly targets: number[]
-  /** Edges to the children, of one `bytes` node made with the first child. */
-  edges: number[] | undefined
-  readonly children: Map<number, TrieNode>
 }
 
 /** Thrown by `add`; callers name the pattern. The automaton may hold a useless rest of it and stays sound. */
@@ -28,14 +27,15 @@ export class NfaTooLarge extends Error {}
 
 export class Nfa {
   readonly nodes: NfaNode[] = []
-  readonly start: number
+  /** The empty prefix. */
+  readonly start = 0
   readonly #root: TrieNode
   /** `nodes.length` that the pattern being added may not pass. */
   #limit = MAX_NFA_NODES
 
   constructor() {
-    this.#root = this.#trieNode()
-    this.start = this.#root.split
+    this.#root = { op: 'trie', edges: [], targets: [] }
+    this.#push(this.#root)
   }
 
   get size(): number {
@@ -58,21 +58,14 @@ export class Nfa {
   }
 
   #child(parent: TrieNode, byte: number): TrieNode {
-    const known = parent.children.get(byte)
-    if (known !== undefined) return known
-    const child = this.#trieNode()
-    parent.children.set(byte, child)
-    if (parent.edges === undefined) {
-      parent.edges = []
-      parent.targets.push(this.#push({ op: 'bytes', edges: parent.edges }))
+    const { edges } = parent
+    for (let i = 0; i < edges.length; i += 3) {
+      const known = edges[i] === byte ? this.nodes[edges[i + 2]!] : undefined
+      if (known?.op === 'trie') return known
     }
-    parent.edges.push(byte, byte, child.split)
+    const child: TrieNode = { op: 'trie', edges: [], targets: [] }
+    edges.push(byte, byte, this.#push(child))
     return child
-  }
-
-  #trieNode(): TrieNode {
-    const targets: number[] = []
-    return { split: this.#push({ op: 'split', targets }), targets, edges: undefined, children: new Map() }
   }
 
   /** Entry node of `node` followed by `next`. */
@@ -112,7 +105,10 @@ export class Nfa {
     const edges: number[] = []
     const tails = new Map<string, number>()
     for (let i = 0; i + 1 < ranges.length; i += 2) {
-      for (const sequence of utf8Sequences(ranges[i] ?? 0, ranges[i + 1] ?? 0)) {
+      const high = Math.min(ranges[i + 1]!, 0x7f)
+      if (ranges[i]! <= high) edges.push(ranges[i]!, high, next)
+      if (ranges[i + 1]! <= 0x7f) continue
+      for (const sequence of utf8Sequences(Math.max(ranges[i]!, 0x80), ranges[i + 1]!)) {
         edges.push(sequence[0] ?? 0, sequence[1] ?? 0, this.#tail(sequence.slice(2), next, tails))
       }
     }

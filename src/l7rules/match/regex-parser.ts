@@ -249,7 +249,7 @@ class RegexParser {
   /** `[:name:]` inside a class; a `[:` that no `:]` follows is an ordinary bracket. */
   #posixClass(): Ranges | undefined {
     if (!this.#sees('[:')) return undefined
-    const end = this.#pattern.indexOf(':]', this.#at + 2)
+    const end = this.#pattern.indexOf(':]', this.#at + 1)
     if (end < 0) return undefined
     const text = this.#pattern.slice(this.#at, end + 2)
     const isNegated = text[2] === '^'
@@ -295,6 +295,7 @@ class RegexParser {
   }
 
   #literal(point: number): Parsed {
+    if (!this.#flags.fold && !this.#lowerCase) return literalLeaf(point)
     return leaf(this.#set(this.#folded([point, point])))
   }
 
@@ -344,6 +345,15 @@ class RegexParser {
 
 function leaf(node: RegexNode): Parsed {
   return { node, height: 1 }
+}
+
+const ASCII_LEAVES: readonly Parsed[] = Array.from({ length: 0x80 }, (_, point) =>
+  leaf({ kind: 'class', ranges: [point, point] }),
+)
+
+/** Most characters of most patterns: shared. */
+function literalLeaf(point: number): Parsed {
+  return ASCII_LEAVES[point] ?? leaf({ kind: 'class', ranges: [point, point] })
 }
 
 function assertion(at: Assertion): Parsed {
