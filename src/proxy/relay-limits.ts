@@ -7,8 +7,8 @@ export interface RelayLimits {
   readonly drainMs: number
   /** Bytes of the client that are read and discarded meanwhile. */
   readonly drainMaxBytes: number
-  /** One side broke: time for the other to take what was received before. */
-  readonly resetMs: number
+  /** One side broke while it waits for the other to take its bytes: time left for that. */
+  readonly hangupMs: number
   /** At least one side sent FIN and no byte moves: dead clients would otherwise pile up. */
   readonly halfClosedIdleMs: number
   /** Bytes of one direction that a parser may leave unconsumed. Its own limits should be lower. */
@@ -21,7 +21,7 @@ export const RELAY_LIMITS: RelayLimits = {
   connectMs: 10_000,
   drainMs: 30_000,
   drainMaxBytes: 8 * 1024 * 1024,
-  resetMs: 10_000,
+  hangupMs: 10_000,
   halfClosedIdleMs: 3_600_000,
   maxRetainedBytes: 1024 * 1024,
   maxUnreadAnswerBytes: 64 * 1024,

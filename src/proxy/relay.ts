@@ -61,16 +61,14 @@ export function openRelay(options: RelayOptions): Relay {
 /**
  * open: bytes move, also while upstream is still connecting.
  * draining: the proxy decided to end; downstream gets the rest and FIN, and is read until it closes too.
- * resetting: one side broke; the other gets the rest, then RST.
  */
-type State = 'open' | 'draining' | 'resetting' | 'closed'
-type TimerPurpose = 'connect' | 'drain' | 'reset' | 'hangup' | 'half-closed'
+type State = 'open' | 'draining' | 'closed'
+type TimerPurpose = 'connect' | 'drain' | 'hangup' | 'half-closed'
 
 // Why a side is not read, as bits; it is read again when none is left.
 const HOLD_RECEIVER_FULL = 1
 const HOLD_PARSER_BLOCKED = 2
 const HOLD_ANSWERS_UNREAD = 4
-const HOLD_RESETTING = 8
 
 const DIRECTIONS = [ORIGINAL, REPLY] as const
 
@@ -90,7 +88,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   #parserTimerMs = Number.POSITIVE_INFINITY
   #timerPurpose: TimerPurpose = 'connect'
   #state: State = 'open'
-  /** Why it ends, known while draining and resetting. */
+  /** Why it ends, as soon as that is known. */
   #reason: CloseReason = 'FINISHED'
   #detail = ''
   /** Per direction: holds on the socket that sends in it. */
@@ -157,10 +155,6 @@ class Pair implements Relay, ParserOutput, TimerOwner {
 
   drained(direction: FlowDirection): void {
     this.#activeMs = this.#options.clock.nowMs
-    if (this.#state === 'resetting') {
-      this.#socket(direction).abort()
-      return this.#conclude(this.#reason, this.#detail)
-    }
     this.#release(direction, HOLD_ANSWERS_UNREAD)
     this.#release(opposite(direction), HOLD_RECEIVER_FULL)
     this.#closeIfDone()
@@ -168,34 +162,17 @@ class Pair implements Relay, ParserOutput, TimerOwner {
 
   /** Its last bytes wait for a receiver that may never take them. */
   hungUp(direction: FlowDirection): void {
-    if (this.#state === 'resetting') {
-      this.#socket(direction).abort()
-      return this.#conclude(this.#reason, this.#detail)
-    }
     if (this.#state !== 'open') return
     this.#reason = resetReason(direction)
-    this.#arm('hangup', this.#options.limits.resetMs)
+    this.#arm('hangup', this.#options.limits.hangupMs)
   }
 
+  /** Nothing of it waits to be sent: it was read to its end, and reading stops while the other has a queue. */
   broke(direction: FlowDirection, errno: string, wasConnecting: boolean): void {
     if (this.#state === 'closed') return
-    const other = this.#socket(opposite(direction))
-    if (this.#state !== 'open') {
-      other.abort()
-      return this.#conclude(this.#reason, this.#detail)
-    }
-    const reason = wasConnecting ? 'CONNECT_FAILED' : resetReason(direction)
-    if (wasConnecting || other.queuedBytes === 0 || other.isConnecting) {
-      other.abort()
-      return this.#conclude(reason, errno)
-    }
-    // What came before the reset is delivered before the reset.
-    this.#state = 'resetting'
-    this.#reason = reason
-    this.#detail = errno
-    this.#parser?.close()
-    this.#hold(opposite(direction), HOLD_RESETTING)
-    this.#arm('reset', this.#options.limits.resetMs)
+    this.#socket(opposite(direction)).abort()
+    if (this.#state === 'draining') this.#conclude(this.#reason, this.#detail)
+    else this.#conclude(wasConnecting ? 'CONNECT_FAILED' : resetReason(direction), errno)
   }
 
   // Steps of the parser, or of no parser.
@@ -253,10 +230,6 @@ class Pair implements Relay, ParserOutput, TimerOwner {
         return this.abort(this.#reason)
       case 'half-closed':
         return this.#halfClosedTimeout()
-      case 'reset':
-        this.downstream.abort()
-        this.upstream.abort()
-        return this.#conclude(this.#reason, this.#detail)
       case 'drain':
         this.downstream.close()
         return this.#conclude(this.#reason, this.#detail)
@@ -313,7 +286,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   }
 
   #closeIfDone(): void {
-    if (this.#state === 'closed' || this.#state === 'resetting') return
+    if (this.#state === 'closed') return
     const { downstream, upstream } = this
     if (!downstream.isEnded || !downstream.isShutdown) return
     if (this.#state === 'open' && !(upstream.isEnded && upstream.isShutdown)) return
