@@ -11,6 +11,8 @@ export type { PolicySource, PolicySourceState } from './policy-sources.ts'
 
 export interface PolicyFolderOptions {
   readonly parse: (text: string, file: string) => ParsedPolicies
+  /** What an earlier agent enforced: stays in force for files that are broken now. */
+  readonly inForce?: readonly ParsedPolicy[]
   readonly settleMs?: number
   readonly pollMs?: number
 }
@@ -27,7 +29,7 @@ export class PolicyFolder {
    * @throws WeirError CONFIG_INVALID when it is missing or cannot be listed. Broken files do not throw.
    */
   static async open(path: string, options: PolicyFolderOptions): Promise<PolicyFolder> {
-    const sources = new PolicySources(options.parse)
+    const sources = new PolicySources(options.parse, options.inForce)
     // Before reading: a change in between is then seen as one.
     const signature = await folderSignature(path)
     sources.update(await readFolder(path))

@@ -27,8 +27,10 @@ export class PolicySources {
   #inForce: ReadonlyMap<string, ParsedPolicy> = new Map()
   #sources: readonly PolicySource[] = []
 
-  constructor(parse: (text: string, file: string) => ParsedPolicies) {
+  /** `inForce`: what an earlier agent enforced; stays in force for files that are broken now. */
+  constructor(parse: (text: string, file: string) => ParsedPolicies, inForce: readonly ParsedPolicy[] = []) {
     this.#parse = parse
+    this.#inForce = new Map(inForce.map((policy) => [policy.key, policy]))
   }
 
   /** Sorted by file, then name. */

@@ -21,8 +21,6 @@ export interface Flow {
   readonly l4: {
     readonly TCP?: { readonly source_port: number; readonly destination_port: number }
     readonly UDP?: { readonly source_port: number; readonly destination_port: number }
-    readonly ICMPv4?: { readonly type: number }
-    readonly ICMPv6?: { readonly type: number }
   }
   readonly source: FlowEndpoint
   readonly destination: FlowEndpoint

@@ -58,10 +58,12 @@ export interface Datapath {
    * @throws WeirError DEVICE_MISSING, KERNEL_CALL_FAILED
    */
   setEndpoint(endpoint: DatapathEndpoint): void
-  /** True while the programs of `setEndpoint` are attached to a device that exists. */
+  /** Whether the device of `setEndpoint` is still the same one. One system call. */
+  hasDevice(id: EndpointId): boolean
+  /** Whether the programs of `setEndpoint` are still on that device. */
   isAttached(id: EndpointId): boolean
-  /** Detach, forget addresses, remove the policy map. */
-  removeEndpoint(id: EndpointId): void
+  /** Detach from `device` (undefined: another endpoint has it now), forget addresses, remove the policy map. */
+  removeEndpoint(id: EndpointId, device: string | undefined): void
   /** Endpoints that an earlier instance left in the kernel. */
   knownEndpoints(): EndpointId[]
   /**
@@ -78,6 +80,8 @@ export interface Datapath {
   setIpcache(prefix: string, identity: Identity): void
   deleteIpcache(prefix: string): void
   setRevision(revision: Revision): void
+  /** What `setRevision` set last, also by an earlier instance; 0 = never. */
+  revision(): Revision
   listPolicy(id: EndpointId): PolicyMapEntry[]
   listIpcache(): IpcacheEntry[]
   listConnections(): ConnectionEntry[]

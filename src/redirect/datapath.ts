@@ -143,15 +143,19 @@ class KernelDatapath implements Datapath {
     }
   }
 
+  hasDevice(id: EndpointId): boolean {
+    const endpoint = this.endpoints.get(id)
+    return endpoint !== undefined && interfaceIndex(endpoint.device) === endpoint.ifindex
+  }
+
   isAttached(id: EndpointId): boolean {
     const endpoint = this.endpoints.get(id)
-    if (endpoint === undefined || interfaceIndex(endpoint.device) !== endpoint.ifindex) return false
+    if (endpoint === undefined || !this.hasDevice(id)) return false
     return DIRECTIONS.every((direction) => attachedProgram(endpoint.ifindex, direction) !== undefined)
   }
 
-  removeEndpoint(id: EndpointId): void {
-    const endpoint = this.endpoints.get(id)
-    if (endpoint !== undefined) this.attachments.remove(endpoint.device)
+  removeEndpoint(id: EndpointId, device: string | undefined): void {
+    if (device !== undefined) this.attachments.remove(device)
     this.endpoints.delete(id)
     this.dropAddresses(id, () => true)
     this.policies.remove(id)
@@ -185,6 +189,11 @@ class KernelDatapath implements Datapath {
 
   setRevision(revision: Revision): void {
     this.config.update(Buffer.alloc(4), configLayout.encode({ revision: BigInt(revision) }))
+  }
+
+  revision(): Revision {
+    const value = this.config.lookup(Buffer.alloc(4))
+    return asRevision(value === undefined ? 0 : Number(configLayout.decode(value).revision))
   }
 
   listPolicy(id: EndpointId): PolicyMapEntry[] {

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
+import { hasIPv6 } from '../lib/ipv6.ts'
 import { BpfObject } from './bpf-object.ts'
 import { run, runJson, tryRun } from './iproute.ts'
 import { MARK_MASK, MARK_TO_PROXY } from './layouts.ts'
@@ -47,7 +48,7 @@ export function removeSteering(bpffsDir: string): void {
 }
 
 function enabledFamilies(): Family[] {
-  return existsSync('/proc/sys/net/ipv6/conf/all') ? [...FAMILIES] : ['-4']
+  return hasIPv6() ? [...FAMILIES] : ['-4']
 }
 
 function writeSysctl(path: string, value: string): void {

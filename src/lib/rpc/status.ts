@@ -14,17 +14,27 @@ export function toStatus(thrown: unknown): StatusObject {
   return { code, details: thrown.message, metadata }
 }
 
-/** The WeirError behind a failed call; AGENT_UNREACHABLE when nobody answers; `error` itself for a bug of the agent. */
+/** The WeirError behind a failed call to the agent on `socketPath`; `error` itself for a bug of the agent. */
 export function fromStatus(error: ServiceError, socketPath: string): Error {
-  const code = String(error.metadata?.get(CODE_KEY)[0] ?? '')
+  const code = String(error.metadata.get(CODE_KEY)[0] ?? '')
   if (isErrorCode(code)) return new WeirError(code, error.details, { cause: error })
-  if (error.code === status.UNAVAILABLE || error.code === status.CANCELLED) {
-    return new WeirError('AGENT_UNREACHABLE', `no agent answers on ${socketPath}`, {
+  if (/\bE(ACCES|PERM)\b/.test(error.details)) {
+    return new WeirError('NOT_PRIVILEGED', `connect ${socketPath}: permission denied`, {
       cause: error,
-      mend: 'start it with `weir run --endpoints FILE --policies DIR`, or name its --state-dir',
+      mend: 'run the command as root',
     })
   }
-  return error
+  if (error.code === status.DEADLINE_EXCEEDED) {
+    return new WeirError('AGENT_UNREACHABLE', `the agent on ${socketPath} does not answer in time`, {
+      cause: error,
+      mend: 'see its log',
+    })
+  }
+  if (error.code !== status.UNAVAILABLE && error.code !== status.CANCELLED) return error
+  return new WeirError('AGENT_UNREACHABLE', `no agent answers on ${socketPath}`, {
+    cause: error,
+    mend: 'start it with `weir run --endpoints FILE --policies DIR`, or name its --state-dir',
+  })
 }
 
 function isErrorCode(text: string): text is ErrorCode {

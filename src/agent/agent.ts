@@ -1,0 +1,223 @@
+// The agent: puts sources, reconciler, kernel and servers together, and runs until SIGTERM.
+import { join } from 'node:path'
+import { errorMessage } from '../lib/errors.ts'
+import type { FlowEndpoint } from '../lib/flow.ts'
+import type { Logger } from '../lib/log.ts'
+import type { InstancePaths } from '../lib/paths.ts'
+import { terminationSignal } from '../lib/signals.ts'
+import { parseCiliumPolicies } from '../policy/cilium/parse.ts'
+import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
+import type { ParsedPolicy } from '../policy/rule-model.ts'
+import { openDatapath } from '../redirect/datapath.ts'
+import type { Datapath } from '../redirect/datapath-api.ts'
+import { agentHandlers } from './agent-server.ts'
+import { ControlServer } from './control-server.ts'
+import { EndpointRegistry } from './endpoint-registry.ts'
+import { watchEndpointsFile } from './endpoints-file.ts'
+import { FlowLog } from './flow-log.ts'
+import { hostAddresses } from './host-addresses.ts'
+import { FileIdentityStore } from './identity-store.ts'
+import { lockInstance } from './instance-lock.ts'
+import { kernelFlow } from './kernel-flows.ts'
+import { PolicyFolder } from './policy-folder.ts'
+import { PolicyStore } from './policy-store.ts'
+import { Reconciler } from './reconciler.ts'
+import { startRpcServer } from './rpc-server.ts'
+import { StateView } from './state-view.ts'
+import { Supervisor } from './supervisor.ts'
+
+const EVENTS_INTERVAL_MS = 50
+const DEVICES_INTERVAL_MS = 200
+const THOROUGH_INTERVAL_MS = 5000
+const HOST_ADDRESSES_INTERVAL_MS = 1000
+
+export interface AgentOptions {
+  readonly paths: InstancePaths
+  readonly endpointsFile: string
+  readonly policiesDir: string
+  readonly version: string
+  readonly log: Logger
+  /** Why a regular expression of a rule is refused; undefined = fine. */
+  readonly validateRegex: (pattern: string) => string | undefined
+  readonly policyMapEntries?: number
+  /** Start and supervise workers; undefined = somebody else does. */
+  readonly workers?: {
+    readonly count: number
+    readonly command: (slot: number) => readonly [string, ...string[]]
+  }
+}
+
+/** Resolves after SIGTERM or SIGINT. @throws WeirError when it cannot start; then nothing new is attached */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { log, paths } = options
+  const unlock = lockInstance(paths.stateDir)
+  try {
+    await run(options)
+  } finally {
+    unlock()
+  }
+  log.info(
+    'agent stopped. Enforcement stays in the kernel; ports under L7 policy are closed until a proxy is back. ' +
+      '`weir cleanup` removes it',
+  )
+}
+
+async function run(options: AgentOptions): Promise<void> {
+  const { log, paths } = options
+  const parse = (text: string, file: string): ReturnType<typeof parseCiliumPolicies> =>
+    parseCiliumPolicies(text, file, { validateRegex: options.validateRegex })
+  const policyStore = new PolicyStore(join(paths.stateDir, 'policies.json'))
+
+  // Everything that can be wrong with the input comes first: then nothing is attached.
+  const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
+  const endpoints = await watchEndpointsFile(options.endpointsFile, () => void follow())
+  const datapath = openDatapath({
+    paths,
+    ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
+  })
+  const flows = new FlowLog()
+  const control = new ControlServer({
+    log,
+    onFlows: (_slot, { ndjson, lost }) => flows.append(Buffer.from(ndjson).toString('utf8'), lost),
+  })
+  const reconciler = new Reconciler({
+    datapath,
+    allocator: new LocalIdentityAllocator(new FileIdentityStore(join(paths.stateDir, 'identities.json'))),
+    registry: new EndpointRegistry(join(paths.stateDir, 'endpoints.json')),
+    publish: (snapshot) => control.publish(snapshot),
+    hostAddresses,
+    log,
+  })
+  const failures = new Map<string, string>()
+  let inForce = new Map<string, ParsedPolicy>()
+
+  /** Bring the sources into force; what fails shows in `weir status` and is tried again with the next change. */
+  async function follow(): Promise<void> {
+    const wanted = new Map(folder.policies.map((policy) => [policy.key, policy]))
+    const before = inForce
+    inForce = wanted
+    try {
+      await reconciler.apply({
+        endpoints: endpoints.state.endpoints,
+        setPolicies: [...wanted.values()].filter((policy) => before.get(policy.key) !== policy),
+        removePolicies: [...before.keys()].filter((key) => !wanted.has(key)),
+      })
+      policyStore.save([...wanted.values()])
+      failures.delete('apply')
+    } catch (error) {
+      failures.set('apply', `the last change could not be applied: ${errorMessage(error)}`)
+      log.error({ error: errorMessage(error) }, 'change not applied')
+    }
+    if (folder.error === undefined) failures.delete('folder')
+    else failures.set('folder', `policies folder: ${folder.error}`)
+  }
+  folder.onChange(() => void follow())
+  await follow()
+
+  const view = new StateView({
+    version: options.version,
+    reconciler,
+    datapath,
+    control,
+    flows,
+    endpointsState: () => endpoints.state,
+    policySources: () => folder.sources,
+    workersWanted: options.workers?.count,
+    failures: () => [...failures.values()],
+  })
+  const server = await startRpcServer(paths.agentSocket, {
+    control: control.handlers,
+    agent: agentHandlers(view, flows),
+  })
+  const supervisor =
+    options.workers === undefined
+      ? undefined
+      : new Supervisor({
+          stateDir: paths.stateDir,
+          workers: options.workers.count,
+          command: options.workers.command,
+          log,
+        })
+  supervisor?.start()
+  const timers = startTimers(datapath, reconciler, flows, log)
+  for (const { name, file, state, error } of folder.sources) {
+    if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')
+  }
+  void reportReady(control, reconciler, options)
+
+  await terminationSignal()
+  for (const timer of timers) clearInterval(timer)
+  endpoints.close()
+  folder.close()
+  await supervisor?.stop()
+  await server.close()
+  datapath.close()
+}
+
+/** "ready" is for people and for tests: enforcement is live, and so are the workers that were asked for. */
+async function reportReady(
+  control: ControlServer,
+  reconciler: Reconciler,
+  options: AgentOptions,
+): Promise<void> {
+  const wanted = options.workers?.count ?? 0
+  while (control.workers().filter(({ revision }) => revision > 0).length < wanted) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  options.log.info(
+    { revision: reconciler.revision, workers: wanted, socket: options.paths.agentSocket },
+    'ready',
+  )
+}
+
+function startTimers(
+  datapath: Datapath,
+  reconciler: Reconciler,
+  flows: FlowLog,
+  log: Logger,
+): NodeJS.Timeout[] {
+  const guarded = (what: string, work: () => void): (() => void) => {
+    return () => {
+      try {
+        work()
+      } catch (error) {
+        log.error({ error: errorMessage(error) }, what)
+      }
+    }
+  }
+  const describe = (address: string, identity: number): FlowEndpoint =>
+    describeAddress(reconciler, address, identity)
+  const readEvents = (): void => {
+    const time = new Date().toISOString()
+    datapath.readEvents((event) => {
+      flows.append(JSON.stringify(kernelFlow(event, { describe, revision: reconciler.revision, time })))
+    })
+  }
+  return [
+    setInterval(guarded('reading events failed', readEvents), EVENTS_INTERVAL_MS),
+    setInterval(
+      guarded('checking devices failed', () => reconciler.checkDevices(false)),
+      DEVICES_INTERVAL_MS,
+    ),
+    setInterval(
+      guarded('checking programs failed', () => reconciler.checkDevices(true)),
+      THOROUGH_INTERVAL_MS,
+    ),
+    setInterval(
+      guarded('following host addresses failed', () => reconciler.checkHostAddresses()),
+      HOST_ADDRESSES_INTERVAL_MS,
+    ),
+  ]
+}
+
+function describeAddress(reconciler: Reconciler, address: string, identity: number): FlowEndpoint {
+  const endpoint = reconciler.endpoints().find(({ spec }) => spec.addresses.includes(address))
+  const info = reconciler.repository.identities().find((candidate) => candidate.identity === identity)
+  return {
+    ID: endpoint?.id ?? 0,
+    identity,
+    namespace: endpoint?.spec.namespace ?? '',
+    labels: info?.labels ?? [],
+    pod_name: endpoint?.spec.name ?? '',
+  }
+}

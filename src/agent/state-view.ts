@@ -1,0 +1,237 @@
+// What the command line sees of the agent, put together when it asks.
+import type { ConnectionRow__Output } from '../gen/weir/v1/ConnectionRow.ts'
+import type { Endpoint__Output } from '../gen/weir/v1/Endpoint.ts'
+import type { IdentityEntry__Output } from '../gen/weir/v1/IdentityEntry.ts'
+import type { IpcacheRow__Output } from '../gen/weir/v1/IpcacheRow.ts'
+import type { PolicyMapRow__Output } from '../gen/weir/v1/PolicyMapRow.ts'
+import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
+import type { Source__Output } from '../gen/weir/v1/Source.ts'
+import type { Status__Output } from '../gen/weir/v1/Status.ts'
+import type { WorkerStatus__Output } from '../gen/weir/v1/WorkerStatus.ts'
+import { WeirError } from '../lib/errors.ts'
+import type { PolicyMapEntry } from '../policy/policy-map.ts'
+import type { Datapath } from '../redirect/datapath-api.ts'
+import type { AgentState } from './agent-server.ts'
+import type { ControlServer } from './control-server.ts'
+import type { EndpointsState } from './endpoints-file.ts'
+import type { FlowLog } from './flow-log.ts'
+import type { PolicySource } from './policy-sources.ts'
+import { keyOf, type ManagedEndpoint, type Reconciler } from './reconciler.ts'
+
+const REDIRECT_MODE = 'hybrid'
+const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
+  0: 'ANY',
+  1: 'ICMP',
+  6: 'TCP',
+  17: 'UDP',
+  58: 'ICMPv6',
+  132: 'SCTP',
+}
+
+export interface StateViewOptions {
+  readonly version: string
+  readonly reconciler: Reconciler
+  readonly datapath: Datapath
+  readonly control: ControlServer
+  readonly flows: FlowLog
+  readonly endpointsState: () => EndpointsState
+  readonly policySources: () => readonly PolicySource[]
+  /** Workers that should be there; undefined = they are started by somebody else. */
+  readonly workersWanted: number | undefined
+  /** Failures of the agent's own work that are not seen elsewhere. */
+  readonly failures: () => readonly string[]
+}
+
+export class StateView implements AgentState {
+  readonly #options: StateViewOptions
+
+  constructor(options: StateViewOptions) {
+    this.#options = options
+  }
+
+  status(): Status__Output {
+    const { version, reconciler, datapath, flows } = this.#options
+    const endpoints = reconciler.endpoints()
+    const endpointsFile = this.#options.endpointsState()
+    return {
+      version,
+      pid: process.pid,
+      revision: reconciler.revision,
+      redirect: REDIRECT_MODE,
+      workers: this.#workers(),
+      policies: this.#options.policySources().map(toSource),
+      endpointsFile: {
+        name: 'endpoints',
+        file: endpointsFile.file,
+        state: endpointsFile.state,
+        error: endpointsFile.error ?? '',
+      },
+      endpointsReady: endpoints.filter(({ state }) => state === 'ready').length,
+      endpointsTotal: endpoints.length,
+      drops: datapath.dropCounters(),
+      problems: this.#problems(),
+      flowsLost: flows.lost,
+    }
+  }
+
+  #workers(): WorkerStatus__Output[] {
+    return this.#options.control.workers().map(({ slot, pid, revision, error, stats }) => ({
+      slot,
+      pid,
+      revision,
+      error,
+      connectionsActive: stats?.connectionsActive ?? 0,
+      connectionsTotal: stats?.connectionsTotal ?? 0,
+      requestsAllowed: stats?.requestsAllowed ?? 0,
+      requestsDenied: stats?.requestsDenied ?? 0,
+      errors: stats?.errors ?? {},
+    }))
+  }
+
+  #problems(): string[] {
+    const { reconciler, control, endpointsState, policySources, workersWanted, failures } = this.#options
+    const problems = [...failures()]
+    const workers = control.workers()
+    if (workers.length === 0) problems.push('no proxy worker is connected: ports under L7 policy are closed')
+    else if (workersWanted !== undefined && workers.length < workersWanted) {
+      problems.push(`${workers.length} of ${workersWanted} proxy workers are connected`)
+    }
+    for (const { slot, error } of workers) {
+      if (error !== '') problems.push(`worker ${slot} refused the policy in force: ${error}`)
+    }
+    for (const { spec, state, message } of reconciler.endpoints()) {
+      if (state !== 'ready') problems.push(`endpoint ${keyOf(spec)} is ${state}: ${message}`)
+    }
+    const endpointsError = endpointsState().error
+    if (endpointsError !== undefined) problems.push(`endpoints file is stale: ${endpointsError}`)
+    for (const { name, file, state, error } of policySources()) {
+      if (state !== 'ok') problems.push(`policy ${name === '' ? file : name} is ${state}: ${error}`)
+    }
+    return problems
+  }
+
+  endpoints(): Endpoint__Output[] {
+    const { reconciler } = this.#options
+    return reconciler.endpoints().map((endpoint) => {
+      const enforced = reconciler.repository.endpointPolicy(endpoint.id)?.enforced
+      return {
+        id: endpoint.id,
+        name: endpoint.spec.name,
+        namespace: endpoint.spec.namespace,
+        identity: endpoint.identity,
+        labels: endpoint.labels.toStrings(),
+        device: endpoint.spec.device,
+        addresses: [...endpoint.spec.addresses],
+        state: endpoint.state,
+        message: endpoint.message,
+        ingress: enforced?.ingress === true ? 'enforced' : 'open',
+        egress: enforced?.egress === true ? 'enforced' : 'open',
+      }
+    })
+  }
+
+  identities(): IdentityEntry__Output[] {
+    const { reconciler } = this.#options
+    const endpoints = reconciler.endpoints()
+    return reconciler.repository.identities().map(({ identity, labels }) => ({
+      identity,
+      labels: [...labels],
+      endpoints: endpoints.filter((endpoint) => endpoint.identity === identity).length,
+    }))
+  }
+
+  policyRevision(): number {
+    return this.#options.reconciler.revision
+  }
+
+  policies(name: string): PolicyObject__Output[] {
+    const { reconciler, policySources } = this.#options
+    const sources = policySources().filter((source) => name === '' || source.name === name)
+    if (sources.length === 0 && name !== '') {
+      throw new WeirError('NOT_FOUND', `no policy is named ${JSON.stringify(name)}`, {
+        mend: '`weir policy get` lists all as namespace/name',
+      })
+    }
+    return sources.map((source) => ({
+      source: toSource(source),
+      yaml: source.policy?.yaml ?? '',
+      endpoints: reconciler.repository
+        .endpointsSelectedBy(source.policy?.key ?? '')
+        .flatMap((id) => nameOf(reconciler.endpoint(id))),
+    }))
+  }
+
+  policyMap(wanted: string): PolicyMapRow__Output[] {
+    const { reconciler, datapath } = this.#options
+    const endpoints = reconciler.endpoints().filter((endpoint) => isNamed(endpoint, wanted))
+    if (endpoints.length === 0 && wanted !== '') {
+      throw new WeirError('NOT_FOUND', `no endpoint is named ${JSON.stringify(wanted)}`, {
+        mend: '`weir endpoint list` shows names and ids',
+      })
+    }
+    return endpoints.flatMap((endpoint) =>
+      datapath
+        .listPolicy(endpoint.id)
+        .sort(byRow)
+        .map((entry) => ({
+          endpointId: endpoint.id,
+          endpoint: keyOf(endpoint.spec),
+          direction: entry.direction,
+          identity: entry.identity,
+          protocol: PROTOCOL_NAMES[entry.protocol] ?? String(entry.protocol),
+          port: portText(entry),
+          verdict: entry.verdict,
+          precedence: entry.precedence,
+        })),
+    )
+  }
+
+  ipcache(): IpcacheRow__Output[] {
+    const { reconciler, datapath } = this.#options
+    const labels = new Map(reconciler.repository.identities().map((info) => [info.identity, info.labels]))
+    return datapath
+      .listIpcache()
+      .sort((a, b) => (a.prefix < b.prefix ? -1 : 1))
+      .map(({ prefix, identity }) => ({ prefix, identity, labels: [...(labels.get(identity) ?? [])] }))
+  }
+
+  connections(): ConnectionRow__Output[] {
+    return this.#options.datapath.listConnections().map((connection) => ({
+      source: addressAndPort(connection.source, connection.sourcePort),
+      destination: addressAndPort(connection.destination, connection.destinationPort),
+      sourceIdentity: connection.sourceIdentity,
+      destinationIdentity: connection.destinationIdentity,
+      egressEndpoint: connection.egressEndpoint,
+      ingressEndpoint: connection.ingressEndpoint,
+      revision: connection.revision,
+    }))
+  }
+}
+
+function toSource({ name, file, state, error }: PolicySource): Source__Output {
+  return { name, file, state, error }
+}
+
+function nameOf(endpoint: ManagedEndpoint | undefined): string[] {
+  return endpoint === undefined ? [] : [keyOf(endpoint.spec)]
+}
+
+function isNamed({ id, spec }: ManagedEndpoint, wanted: string): boolean {
+  return wanted === '' || wanted === String(id) || wanted === spec.name || wanted === keyOf(spec)
+}
+
+function byRow(a: PolicyMapEntry, b: PolicyMapEntry): number {
+  if (a.direction !== b.direction) return a.direction === 'ingress' ? -1 : 1
+  return a.identity - b.identity || a.protocol - b.protocol || a.port - b.port
+}
+
+/** Ranges are masks in the map: `8080-8087`. */
+function portText({ port, portBits }: PolicyMapEntry): string {
+  if (portBits === 0) return 'ANY'
+  const last = port + (1 << (16 - portBits)) - 1
+  return last === port ? String(port) : `${port}-${last}`
+}
+
+function addressAndPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

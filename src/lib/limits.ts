@@ -1,0 +1,8 @@
+// Limits that several processes must agree on.
+
+/** Listener slots per address family in the maps of the kernel: WEIR_LISTENER_IPV6 of bpf/include/layout.h. */
+export const MAX_WORKERS = 32
+/** Flow records that the agent keeps for `weir observe`. */
+export const FLOW_RING_RECORDS = 4096
+/** sun_path of sockaddr_un, less the closing zero. */
+export const MAX_SOCKET_PATH_BYTES = 107

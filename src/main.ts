@@ -1,0 +1,98 @@
+#!/usr/bin/env node
+// The composition root: the only place that knows agent, proxy and command line at once.
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { runAgent } from './agent/agent.ts'
+import { lockInstance } from './agent/instance-lock.ts'
+import { Supervisor } from './agent/supervisor.ts'
+import type { AgentOptions, ProxyOptions, RunOptions } from './cli/options.ts'
+import { createProgram, runProgram } from './cli/program.ts'
+import { validateRegex } from './l7rules/http-rules.ts'
+import { errorMessage } from './lib/errors.ts'
+import { createLogger } from './lib/log.ts'
+import { instancePaths } from './lib/paths.ts'
+import { packageVersion } from './lib/version.ts'
+import { runWorker } from './proxy/worker.ts'
+import { removeDatapath } from './redirect/cleanup.ts'
+
+/** Cilium's, which clients may know. */
+const DEFAULT_DENIED_BODY = 'Access denied\r\n'
+
+function run(options: RunOptions): Promise<void> {
+  return startAgent(options, {
+    count: options.workers,
+    command: (slot) => [
+      process.execPath,
+      ...process.execArgv,
+      fileURLToPath(import.meta.url),
+      ...workerArguments(slot, options),
+    ],
+  })
+}
+
+function workerArguments(slot: number, { stateDir, accessLog, denied403Body }: RunOptions): string[] {
+  return [
+    'proxy',
+    ...['--slot', String(slot)],
+    ...['--state-dir', stateDir],
+    ...(accessLog === undefined ? [] : ['--access-log', accessLog]),
+    ...(denied403Body === undefined ? [] : ['--denied-403-body', denied403Body]),
+  ]
+}
+
+function startAgent(
+  options: AgentOptions,
+  workers?: Parameters<typeof runAgent>[0]['workers'],
+): Promise<void> {
+  return runAgent({
+    paths: instancePaths(options.stateDir),
+    endpointsFile: options.endpointsFile,
+    policiesDir: options.policiesDir,
+    version: packageVersion(),
+    log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
+    validateRegex: regexProblem,
+    ...(workers === undefined ? {} : { workers }),
+  })
+}
+
+function regexProblem(pattern: string): string | undefined {
+  try {
+    validateRegex(pattern)
+    return undefined
+  } catch (error) {
+    return errorMessage(error)
+  }
+}
+
+function proxy(options: ProxyOptions): Promise<void> {
+  return runWorker({
+    paths: instancePaths(options.stateDir),
+    slot: options.slot,
+    version: packageVersion(),
+    accessLog: options.accessLog,
+    deniedBody: options.denied403Body ?? DEFAULT_DENIED_BODY,
+    log: createLogger('proxy', process.env['WEIR_LOG_LEVEL']),
+  })
+}
+
+async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<void> {
+  const paths = instancePaths(stateDir)
+  const unlock = lockInstance(paths.stateDir)
+  try {
+    const log = createLogger('cleanup', 'warn')
+    // Workers of an agent that was killed: to a supervisor of none, all are too many.
+    const supervisor = new Supervisor({ stateDir: paths.stateDir, workers: 0, command: () => [''], log })
+    supervisor.start()
+    await supervisor.stop()
+    for (const removed of removeDatapath(paths)) process.stdout.write(`removed ${removed}\n`)
+  } finally {
+    unlock()
+  }
+  rmSync(paths.stateDir, { recursive: true, force: true })
+  process.stdout.write('nothing of Weir is left on this machine\n')
+}
+
+process.exitCode = await runProgram(
+  createProgram({ run, proxy, cleanup, agent: (options) => startAgent(options) }),
+  process.argv.slice(2),
+)

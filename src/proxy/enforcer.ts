@@ -1,0 +1,188 @@
+// The policy in force in this worker, and every live connection under it. A new snapshot replaces the old one
+// in one step: connections live on, each later request is judged by the new one, and what is no longer
+// allowed at all is reset.
+import type { Revision } from '../lib/brands.ts'
+import { errorMessage } from '../lib/errors.ts'
+import { formatAddress } from '../lib/address.ts'
+import { Http1Session } from '../l7rules/http1/session.ts'
+import type { HttpExchange, HttpRequest } from '../l7rules/http1/request.ts'
+import { compileSnapshot, type CompiledSnapshot, type ConnectionPolicy } from '../l7rules/snapshot.ts'
+import type { Verdict } from '../l7rules/verdict.ts'
+import type { Steps } from '../l7rules/parser.ts'
+import type { PolicySnapshot } from '../policy/network-policy.ts'
+import { MARK_UPSTREAM } from '../redirect/layouts.ts'
+import type { ProxyMaps, SteeredConnection } from '../redirect/proxy-maps.ts'
+import type { AccessLog, ConnectionLog } from './access-log.ts'
+import type { AcceptedConnection, ConnectionDecision } from './connection.ts'
+import { Directory } from './directory.ts'
+import type { Relay } from './relay.ts'
+
+/** Why a steered connection was not relayed; counted by name. */
+export const ENFORCER_REASONS = {
+  NO_CONNECTION_ENTRY: 'The datapath wrote no entry for the connection: nobody knows who speaks.',
+  NO_POLICY: 'The worker has no policy yet.',
+  POLICY_DENIED: 'The policy in force does not allow the connection.',
+} as const
+
+export interface EnforcerOptions {
+  readonly maps: Pick<ProxyMaps, 'takeConnection'>
+  readonly accessLog: AccessLog
+  readonly deniedBody: Buffer
+}
+
+export interface RequestCounters {
+  allowed: number
+  denied: number
+  /** By the parser's code. */
+  readonly errors: Map<string, number>
+}
+
+export class Enforcer {
+  readonly counters: RequestCounters = { allowed: 0, denied: 0, errors: new Map() }
+  readonly #options: EnforcerOptions
+  readonly #connections = new Set<EnforcedConnection>()
+  #snapshot: CompiledSnapshot | undefined
+  #directory = new Directory([], [])
+
+  constructor(options: EnforcerOptions) {
+    this.#options = options
+  }
+
+  get hasPolicy(): boolean {
+    return this.#snapshot !== undefined
+  }
+
+  /** Swap in a snapshot. @returns why it was refused; undefined when it is in force */
+  apply(snapshot: PolicySnapshot): string | undefined {
+    try {
+      this.#snapshot = compileSnapshot(snapshot, this.#snapshot)
+    } catch (error) {
+      return errorMessage(error)
+    }
+    this.#directory = new Directory(snapshot.endpoints, snapshot.identities)
+    for (const connection of this.#connections) connection.follow(this.#snapshot)
+    return undefined
+  }
+
+  /** Decide about an accepted connection, failing closed. */
+  readonly resolve = (accepted: AcceptedConnection): ConnectionDecision => {
+    const steered = this.#options.maps.takeConnection(
+      accepted.peerAddress,
+      accepted.peerPort,
+      accepted.localAddress,
+      accepted.localPort,
+    )
+    if (steered === undefined) return { close: 'NO_CONNECTION_ENTRY' }
+    const snapshot = this.#snapshot
+    if (snapshot === undefined) return { close: 'NO_POLICY' }
+    const connection = new EnforcedConnection(steered, accepted, snapshot, this)
+    if (connection.policy.kind === 'deny') return { close: 'POLICY_DENIED' }
+    const isHairpin = Buffer.compare(accepted.peerAddress, accepted.localAddress) === 0
+    return {
+      parser: connection.policy.kind === 'http' ? (steps) => connection.openSession(steps) : null,
+      dial: {
+        // An endpoint refuses packets from its own address: then the node's is used.
+        source: isHairpin ? null : accepted.peerAddress,
+        destination: accepted.localAddress,
+        destinationPort: accepted.localPort,
+        mark: (MARK_UPSTREAM | (steered.sourceIdentity << 16)) >>> 0,
+        isTransparent: !isHairpin,
+      },
+      onOpened: (relay) => {
+        connection.relay = relay
+        this.#connections.add(connection)
+      },
+      onClosed: () => {
+        this.#connections.delete(connection)
+      },
+    }
+  }
+
+  get deniedBody(): Buffer {
+    return this.#options.deniedBody
+  }
+
+  logConnection(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionLog {
+    const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = steered
+    return this.#options.accessLog.connection({
+      source: this.#directory.describe(egressEndpoint, sourceIdentity),
+      destination: this.#directory.describe(ingressEndpoint, destinationIdentity),
+      sourceAddress: formatAddress(accepted.peerAddress),
+      sourcePort: accepted.peerPort,
+      destinationAddress: formatAddress(accepted.localAddress),
+      destinationPort: accepted.localPort,
+    })
+  }
+
+  count(exchange: HttpExchange): void {
+    if (exchange.error !== '') {
+      this.counters.errors.set(exchange.error, (this.counters.errors.get(exchange.error) ?? 0) + 1)
+    }
+    if (exchange.verdict.allowed) this.counters.allowed++
+    else this.counters.denied++
+  }
+}
+
+/** One connection, judged anew under each snapshot. */
+class EnforcedConnection {
+  relay: Relay | undefined
+  policy: ConnectionPolicy
+  readonly #steered: SteeredConnection
+  readonly #accepted: AcceptedConnection
+  readonly #enforcer: Enforcer
+  #revision: Revision
+  #log: ConnectionLog | undefined
+
+  constructor(
+    steered: SteeredConnection,
+    accepted: AcceptedConnection,
+    snapshot: CompiledSnapshot,
+    enforcer: Enforcer,
+  ) {
+    this.#steered = steered
+    this.#accepted = accepted
+    this.#enforcer = enforcer
+    this.#revision = snapshot.revision
+    this.policy = this.#policyUnder(snapshot)
+  }
+
+  openSession(steps: Steps): Http1Session {
+    return new Http1Session({
+      steps,
+      judge: this.#judge,
+      onExchange: this.#onExchange,
+      deniedBody: this.#enforcer.deniedBody,
+    })
+  }
+
+  /** A connection that passed unseen cannot be judged from its middle: the client has to come again. */
+  follow(snapshot: CompiledSnapshot): void {
+    const wasOpaque = this.policy.kind === 'allow'
+    const isJudged = !wasOpaque
+    this.#revision = snapshot.revision
+    const next = this.#policyUnder(snapshot)
+    if (next.kind === 'deny' || (wasOpaque && next.kind === 'http')) this.relay?.abort('POLICY_REVOKED')
+    // A session keeps its judge to the end, also when nothing restricts the port any more.
+    this.policy = isJudged && next.kind === 'allow' ? { kind: 'http', judge: () => next.verdict } : next
+  }
+
+  #policyUnder(snapshot: CompiledSnapshot): ConnectionPolicy {
+    const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = this.#steered
+    return snapshot.connection({
+      egressEndpoint,
+      ingressEndpoint,
+      sourceIdentity,
+      destinationIdentity,
+      destinationPort: this.#accepted.localPort,
+    })
+  }
+
+  readonly #judge = (request: HttpRequest): Verdict =>
+    this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
+
+  readonly #onExchange = (exchange: HttpExchange): void => {
+    this.#enforcer.count(exchange)
+    this.#log ??= this.#enforcer.logConnection(this.#steered, this.#accepted)
+    this.#log.record(exchange, this.#revision)
+  }
+}

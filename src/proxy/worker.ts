@@ -1,0 +1,105 @@
+// One proxy worker: its listeners, its policy, its records. Runs until SIGTERM.
+import { parseAddress } from '../lib/address.ts'
+import { errorMessage, WeirError } from '../lib/errors.ts'
+import { hasIPv6 } from '../lib/ipv6.ts'
+import type { Logger } from '../lib/log.ts'
+import type { InstancePaths } from '../lib/paths.ts'
+import { terminationSignal } from '../lib/signals.ts'
+import { MARK_DOWNSTREAM } from '../redirect/layouts.ts'
+import { ProxyMaps } from '../redirect/proxy-maps.ts'
+import { AccessLog, type RecordSink } from './access-log.ts'
+import { AgentClient } from './agent-client.ts'
+import { agentSink } from './agent-sink.ts'
+import { Enforcer } from './enforcer.ts'
+import { FileSink } from './file-sink.ts'
+import { TcpNetwork } from './io/tcp-network.ts'
+import { ProxyListener } from './listener.ts'
+
+/** Bound on loopback only, so that no endpoint can dial it. Workers share it by SO_REUSEPORT. */
+export const PROXY_PORT = 15_900
+const MAPS_RETRY_MS = 200
+const LISTEN_ADDRESSES = [
+  ['ipv4', '127.0.0.1'],
+  ['ipv6', '::1'],
+] as const
+
+export interface WorkerOptions {
+  readonly paths: InstancePaths
+  /** Listener slot, 0-based. */
+  readonly slot: number
+  readonly version: string
+  /** File, `-` for standard output, undefined for none. */
+  readonly accessLog: string | undefined
+  /** Body of the 403; ends as given. */
+  readonly deniedBody: string
+  readonly log: Logger
+}
+
+/** Resolves after SIGTERM or SIGINT, when everything is closed. @throws WeirError when it cannot start */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { log, slot } = options
+  const maps = await openMaps(options)
+  const network = new TcpNetwork()
+  const sinks: RecordSink[] = []
+  if (options.accessLog !== undefined) sinks.push(new FileSink({ target: options.accessLog, log }))
+  const accessLog = new AccessLog({ sinks })
+  const enforcer = new Enforcer({ maps, accessLog, deniedBody: Buffer.from(options.deniedBody) })
+  const families = LISTEN_ADDRESSES.filter(([family]) => family === 'ipv4' || hasIPv6())
+  const listener = new ProxyListener({
+    network,
+    resolve: enforcer.resolve,
+    listen: families.map(([, address]) => ({
+      address: parseAddress(address),
+      port: PROXY_PORT,
+      isTransparent: true,
+      mark: MARK_DOWNSTREAM,
+      isShared: true,
+    })),
+  })
+  let isRegistered = false
+  const client = new AgentClient({
+    socketPath: options.paths.agentSocket,
+    slot,
+    version: options.version,
+    log,
+    apply: (snapshot) => {
+      const refusal = enforcer.apply(snapshot)
+      if (refusal !== undefined || isRegistered) return refusal
+      // Only now: a worker without policy must not be steered to.
+      listener.sockets.forEach(({ fd }, i) => maps.registerListener(slot, families[i]?.[0] ?? 'ipv4', fd))
+      isRegistered = true
+      log.info({ slot, revision: snapshot.revision }, 'worker ready')
+      return undefined
+    },
+    stats: () => ({
+      connectionsActive: listener.counters.active,
+      connectionsTotal: listener.counters.total,
+      requestsAllowed: enforcer.counters.allowed,
+      requestsDenied: enforcer.counters.denied,
+      errors: Object.fromEntries([...listener.counters.refused, ...enforcer.counters.errors]),
+    }),
+  })
+  sinks.push(agentSink(client))
+  client.start()
+  process.on('SIGHUP', () => accessLog.reopen())
+
+  await terminationSignal()
+  log.info({ connections: listener.counters.active }, 'worker stops')
+  await listener.stop()
+  await accessLog.close()
+  client.close()
+  network.close()
+}
+
+/** The agent may still be on its way: its maps are waited for. */
+async function openMaps(options: WorkerOptions): Promise<ProxyMaps> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return new ProxyMaps(options.paths.bpffsDir)
+    } catch (error) {
+      if (!(error instanceof WeirError) || error.code !== 'KERNEL_UNSUPPORTED') throw error
+      if (attempt === 0) options.log.warn({ reason: errorMessage(error) }, 'waiting for the datapath')
+      await new Promise((resolve) => setTimeout(resolve, MAPS_RETRY_MS))
+    }
+  }
+}
