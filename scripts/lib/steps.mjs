@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const TAIL_LINES = 40
+/** Output is gathered and may be printed anywhere: no colours. */
+const PLAIN = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' }
 
 /** A step that failed, with what the user can do about it. */
 export class StepError extends Error {
@@ -22,7 +24,7 @@ export class StepError extends Error {
  * @param {{cwd?: string, env?: NodeJS.ProcessEnv, mend?: string}} [options]
  * @returns {Promise<string>} standard output and error, interleaved
  */
-export function run([file, ...args], { cwd = ROOT, env = process.env, mend = '' } = {}) {
+export function run([file, ...args], { cwd = ROOT, env = PLAIN, mend = '' } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
