@@ -52,6 +52,7 @@ function startAgent(
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
     validateRegex: regexProblem,
     ...(workers === undefined ? {} : { workers }),
+    ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
 }
 

@@ -6,3 +6,7 @@ export const MAX_WORKERS = 32
 export const FLOW_RING_RECORDS = 4096
 /** sun_path of sockaddr_un, less the closing zero. */
 export const MAX_SOCKET_PATH_BYTES = 107
+
+/** Bounds of --policy-map-entries, as Cilium's `bpf-policy-map-max`; tests use small ones. */
+export const MIN_POLICY_MAP_ENTRIES = 4
+export const MAX_POLICY_MAP_ENTRIES = 65_536
