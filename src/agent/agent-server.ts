@@ -1,5 +1,5 @@
 // AgentService: what the command line asks. Holds no state of its own.
-import type { ServerWritableStream, ServiceError, sendUnaryData } from '@grpc/grpc-js'
+import type { ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
 import type { AgentServiceHandlers } from '../gen/weir/v1/AgentService.ts'
 import type { ConnectionRow__Output } from '../gen/weir/v1/ConnectionRow.ts'
 import type { Endpoint__Output } from '../gen/weir/v1/Endpoint.ts'
@@ -56,7 +56,7 @@ function answer<T>(callback: sendUnaryData<T>, produce: () => T): void {
   try {
     value = produce()
   } catch (thrown) {
-    callback(toStatus(thrown) as Partial<ServiceError>)
+    callback(toStatus(thrown))
     return
   }
   callback(null, value)

@@ -3,9 +3,8 @@ import { chmodSync, existsSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { WeirError, errorMessage } from '../lib/errors.ts'
+import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
 
-/** sun_path of sockaddr_un, less the closing zero. */
-const MAX_PATH_BYTES = 107
 const SOCKET_MODE = 0o600
 const PROBE_TIMEOUT_MS = 1000
 
@@ -19,10 +18,10 @@ export async function listenOnAgentSocket(
   onConnection: (socket: Socket) => void,
 ): Promise<Server> {
   const bytes = Buffer.byteLength(path)
-  if (bytes > MAX_PATH_BYTES) {
+  if (bytes > MAX_SOCKET_PATH_BYTES) {
     throw new WeirError(
       'CONFIG_INVALID',
-      `socket path ${path} has ${bytes} bytes, more than ${MAX_PATH_BYTES}`,
+      `socket path ${path} has ${bytes} bytes, more than ${MAX_SOCKET_PATH_BYTES}`,
       {
         mend: 'use a shorter --state-dir',
       },

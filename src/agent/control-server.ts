@@ -7,13 +7,12 @@ import type { Snapshot } from '../gen/weir/v1/Snapshot.ts'
 import type { WorkerMessage__Output } from '../gen/weir/v1/WorkerMessage.ts'
 import type { WorkerStats__Output } from '../gen/weir/v1/WorkerStats.ts'
 import type { Revision } from '../lib/brands.ts'
+import { MAX_WORKERS } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { PolicySnapshot } from '../policy/network-policy.ts'
 import { encodeSnapshot } from '../policy/snapshot-codec.ts'
 import { WorkerLink, type Outcome, type WorkerStream } from './worker-link.ts'
 
-/** As many as the listener map of the datapath may ever hold; a larger slot is a bug of the caller. */
-export const MAX_SLOTS = 1024
 const DEFAULT_ACK_TIMEOUT_MS = 2000
 
 export interface ControlServerOptions {
@@ -180,7 +179,7 @@ export class ControlServer {
 
 function helloProblem(hello: Hello__Output | null | undefined): string {
   if (!hello) return 'the first message must be Hello'
-  return hello.slot < MAX_SLOTS ? '' : `slot ${hello.slot} is not 0..${MAX_SLOTS - 1}`
+  return hello.slot < MAX_WORKERS ? '' : `slot ${hello.slot} is not 0..${MAX_WORKERS - 1}`
 }
 
 function summarise(revision: Revision, outcomes: ReadonlyMap<number, Outcome | undefined>): PublishResult {

@@ -1,6 +1,6 @@
 // The last flows of the node, for `weir observe`: a ring of JSON lines and the followers that want new ones.
+import { FLOW_RING_RECORDS } from '../lib/limits.ts'
 
-const DEFAULT_CAPACITY = 4096
 const DEFAULT_QUEUE_LINES = 4096
 
 export interface FlowLogOptions {
@@ -25,7 +25,7 @@ export class FlowLog {
   #lost = 0
 
   constructor(options: FlowLogOptions = {}) {
-    this.#capacity = options.capacity ?? DEFAULT_CAPACITY
+    this.#capacity = options.capacity ?? FLOW_RING_RECORDS
     this.#queueLines = options.queueLines ?? DEFAULT_QUEUE_LINES
   }
 

@@ -8,6 +8,7 @@ import { agentHandlers, type AgentState } from '../../src/agent/agent-server.ts'
 import { ControlServer, type ControlServerOptions } from '../../src/agent/control-server.ts'
 import { FlowLog } from '../../src/agent/flow-log.ts'
 import { startRpcServer, type RpcServer } from '../../src/agent/rpc-server.ts'
+import type { AgentMessage__Output } from '../../src/gen/weir/v1/AgentMessage.ts'
 import type { Status__Output } from '../../src/gen/weir/v1/Status.ts'
 import { WeirError } from '../../src/lib/errors.ts'
 import { instancePaths } from '../../src/lib/paths.ts'
@@ -149,7 +150,7 @@ t.test('a worker that never acks does not hold up the agent, and skips what was 
   const stream = client.Connect()
   const received = new Mailbox<number>()
   stream.on('error', () => {})
-  stream.on('data', (message) => received.push(message.snapshot?.revision ?? 0))
+  stream.on('data', (message: AgentMessage__Output) => received.push(message.snapshot?.revision ?? 0))
   stream.write({ hello: { slot: 4, pid: 1 } })
   await connected(agent)
 
@@ -213,12 +214,12 @@ t.test('a first message that is no Hello, or a bad slot, is refused', async (t) 
   await startAgent(t, dir)
   const client = new (protos().weir.v1.ControlService)(...agentChannel(instancePaths(dir).agentSocket))
   t.teardown(() => client.close())
-  for (const message of [{ ack: { revision: 1 } }, { hello: { slot: 1024, pid: 1 } }]) {
+  for (const message of [{ ack: { revision: 1 } }, { hello: { slot: 32, pid: 1 } }]) {
     const stream = client.Connect()
     stream.on('data', () => {})
     stream.write(message)
     const error = await new Promise((resolve) => stream.on('error', resolve))
-    t.match(error, { code: 3, details: /Hello|slot 1024 is not 0\.\.1023/ })
+    t.match(error, { code: 3, details: /Hello|slot 32 is not 0\.\.31/ })
   }
 })
 
@@ -282,7 +283,7 @@ t.test('the socket is private and belongs to one agent', async (t) => {
   const { agentSocket } = instancePaths(dir)
   t.equal(statSync(agentSocket).mode & 0o777, 0o600)
   t.equal(statSync(dir).mode & 0o777, 0o700)
-  t.equal(process.umask(), 0, 'umask is as before')
+  t.equal(process.umask(0), 0, 'umask is as before')
   await t.rejects(startAgent(t, dir), { code: 'ALREADY_RUNNING', message: /stop it first/ })
   await first.rpc.close()
   t.throws(() => statSync(agentSocket), { code: 'ENOENT' })

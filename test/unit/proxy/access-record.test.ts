@@ -131,7 +131,7 @@ t.test('outcomes', async (t) => {
     [ALLOWED, 'HTTP_BAD_RESPONSE', { verdict: 'DROPPED', dropReason: 'HTTP_BAD_RESPONSE' }],
     [ALLOWED, 'HTTP_UPSTREAM_CLOSED', { verdict: 'ERROR', dropReason: 'HTTP_UPSTREAM_CLOSED' }],
   ]
-  for (const [verdict, error, expected] of cases) t.match(outcomeOf(verdict, error), expected, `${error}`)
+  for (const [verdict, error, expected] of cases) t.match(outcomeOf(verdict, error), expected, error)
 })
 
 t.test('any bytes of a request come back from the line', async (t) => {
