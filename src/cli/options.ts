@@ -1,0 +1,115 @@
+// Values of flags: parsed, checked against their limits, refused with flag, value, limit and mend.
+import { statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { basename, resolve } from 'node:path'
+import { WeirError } from '../lib/errors.ts'
+import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
+import { instancePaths } from '../lib/paths.ts'
+
+export interface AgentOptions {
+  /** Absolute; was a file when the command started. */
+  readonly endpointsFile: string
+  /** Absolute; was a directory when the command started. */
+  readonly policiesDir: string
+  readonly stateDir: string
+  /** Size of each endpoint's policy map; undefined = the default of the datapath. */
+  readonly policyMapEntries: number | undefined
+}
+
+interface RequestHandling {
+  /** Absolute path, `-` = standard output, undefined = no access log. */
+  readonly accessLog: string | undefined
+  /** Body of denials; undefined = the default text. */
+  readonly denied403Body: string | undefined
+}
+
+export interface ProxyOptions extends RequestHandling {
+  /** Listener slot, 0-based. */
+  readonly slot: number
+  readonly stateDir: string
+}
+
+export interface RunOptions extends AgentOptions, RequestHandling {
+  readonly workers: number
+}
+
+export interface CleanupOptions {
+  readonly stateDir: string
+}
+
+export type OutputFormat = 'table' | 'json'
+
+const MAX_DEFAULT_WORKERS = 4
+const MAX_BODY_BYTES = 4096
+
+/** One per CPU that the process may use, at most 4. */
+export function defaultWorkers(): number {
+  return Math.min(availableParallelism(), MAX_DEFAULT_WORKERS)
+}
+
+export function integerFlag(flag: string, min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
+    if (number >= min && number <= max) return number
+    throw invalid(flag, value, `is not a whole number from ${min} to ${max}`, `give one, e.g. ${flag} ${min}`)
+  }
+}
+
+export function stateDirFlag(value: string): string {
+  const dir = resolve(value)
+  // The same name becomes a folder in bpffs, where the kernel refuses dots.
+  if (!/^[A-Za-z0-9_-]+$/.test(basename(dir))) {
+    throw invalid(
+      '--state-dir',
+      value,
+      'must end in a name of letters, digits, _ and - only',
+      'use one like /run/weir',
+    )
+  }
+  const bytes = Buffer.byteLength(instancePaths(dir).agentSocket)
+  if (bytes > MAX_SOCKET_PATH_BYTES) {
+    const limit = `makes a socket path of ${bytes} bytes, more than ${MAX_SOCKET_PATH_BYTES}`
+    throw invalid('--state-dir', value, limit, 'use a shorter path')
+  }
+  return dir
+}
+
+export function fileFlag(flag: string): (value: string) => string {
+  return (value) => existing(flag, value, 'file')
+}
+
+export function directoryFlag(flag: string): (value: string) => string {
+  return (value) => existing(flag, value, 'directory')
+}
+
+export function accessLogFlag(value: string): string {
+  if (value === '') throw invalid('--access-log', value, 'is empty', 'name a file, or - for standard output')
+  return value === '-' ? value : resolve(value)
+}
+
+export function deniedBodyFlag(value: string): string {
+  const bytes = Buffer.byteLength(value)
+  if (bytes <= MAX_BODY_BYTES) return value
+  throw invalid(
+    '--denied-403-body',
+    `${value.slice(0, 20)}...`,
+    `has ${bytes} bytes, more than ${MAX_BODY_BYTES}`,
+    'shorten it',
+  )
+}
+
+export function outputFlag(value: string): OutputFormat {
+  if (value === 'table' || value === 'json') return value
+  throw invalid('--output', value, 'is neither table nor json', 'use one of both')
+}
+
+function existing(flag: string, value: string, kind: 'file' | 'directory'): string {
+  const stats = statSync(value, { throwIfNoEntry: false })
+  if (stats === undefined) throw invalid(flag, value, 'does not exist', `create the ${kind} first`)
+  if (kind === 'directory' ? stats.isDirectory() : !stats.isDirectory()) return resolve(value)
+  throw invalid(flag, value, `is not a ${kind}`, `name a ${kind}`)
+}
+
+function invalid(flag: string, value: string, limit: string, mend: string): WeirError {
+  return new WeirError('CONFIG_INVALID', `${flag} ${JSON.stringify(value)} ${limit}`, { mend })
+}

@@ -1,0 +1,154 @@
+// The command line. Commands that need a running agent are here; those that are one come from src/main.ts.
+import { Command, CommanderError } from 'commander'
+import { WeirError, errorMessage } from '../lib/errors.ts'
+import { MAX_POLICY_MAP_ENTRIES, MAX_WORKERS, MIN_POLICY_MAP_ENTRIES } from '../lib/limits.ts'
+import { packageVersion } from '../lib/version.ts'
+import { addBpfCommands } from './commands/bpf.ts'
+import { addInventoryCommands } from './commands/inventory.ts'
+import { stateDirOption, type CliIo } from './commands/listing.ts'
+import { addObserveCommand } from './commands/observe.ts'
+import { addStatusCommand } from './commands/status.ts'
+import {
+  accessLogFlag,
+  defaultWorkers,
+  deniedBodyFlag,
+  directoryFlag,
+  fileFlag,
+  integerFlag,
+  type AgentOptions,
+  type CleanupOptions,
+  type ProxyOptions,
+  type RunOptions,
+} from './options.ts'
+
+/** What src/main.ts does with options that are parsed and checked. A promise that resolves ends the command. */
+export interface Handlers {
+  readonly run: (options: RunOptions) => Promise<void>
+  readonly agent: (options: AgentOptions) => Promise<void>
+  readonly proxy: (options: ProxyOptions) => Promise<void>
+  readonly cleanup: (options: CleanupOptions) => Promise<void>
+}
+
+export type { CliIo }
+
+export function createProgram(handlers: Handlers, io: CliIo = process): Command {
+  const program = new Command('weir')
+    .description('transparent L7 policy proxy')
+    .version(packageVersion())
+    .exitOverride()
+    // Errors are printed in one place and form: runProgram.
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: () => {},
+    })
+  addDaemonCommands(program, handlers)
+  addStatusCommand(program, io)
+  addInventoryCommands(program, io)
+  addBpfCommands(program, io)
+  addObserveCommand(program, io)
+  return program
+}
+
+/**
+ * Run one command. `args` without node and script. Never rejects: an error becomes one line
+ * `weir: CODE: message` on standard error. @returns the exit code
+ */
+export async function runProgram(
+  program: Command,
+  args: readonly string[],
+  io: CliIo = process,
+): Promise<number> {
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && isHelp(thrown)) return thrown.exitCode
+    io.stderr.write(`weir: ${describe(thrown)}\n`)
+    return 1
+  }
+}
+
+function addDaemonCommands(program: Command, handlers: Handlers): void {
+  addRequestOptions(addPolicyOptions(program.command('run').description('agent and workers in one command')))
+    .option(
+      '--workers <n>',
+      'proxy processes (default: one per CPU, at most 4)',
+      integerFlag('--workers', 1, MAX_WORKERS),
+    )
+    .action((flags: PolicyFlags & RequestFlags & { workers?: number }) =>
+      handlers.run({
+        ...agentOptions(flags),
+        ...requestOptions(flags),
+        workers: flags.workers ?? defaultWorkers(),
+      }),
+    )
+  addPolicyOptions(program.command('agent').description('decide: endpoints, policies, kernel maps')).action(
+    (flags: PolicyFlags) => handlers.agent(agentOptions(flags)),
+  )
+  addRequestOptions(program.command('proxy').description('one worker: enforce what the agent decides'))
+    .option('--slot <n>', 'listener slot', integerFlag('--slot', 0, MAX_WORKERS - 1), 0)
+    .addOption(stateDirOption())
+    .action((flags: RequestFlags & StateFlags & { slot: number }) =>
+      handlers.proxy({ slot: flags.slot, stateDir: flags.stateDir, ...requestOptions(flags) }),
+    )
+  program
+    .command('cleanup')
+    .description('remove programs, maps and pid files of an agent that is gone')
+    .addOption(stateDirOption())
+    .action(({ stateDir }: StateFlags) => handlers.cleanup({ stateDir }))
+}
+
+interface StateFlags {
+  readonly stateDir: string
+}
+interface PolicyFlags extends StateFlags {
+  readonly endpoints: string
+  readonly policies: string
+  readonly policyMapEntries?: number
+}
+/** Named by commander: --denied-403-body becomes denied403Body. */
+interface RequestFlags {
+  readonly accessLog?: string
+  readonly denied403Body?: string
+}
+
+function addPolicyOptions(command: Command): Command {
+  return command
+    .requiredOption('--endpoints <file>', 'YAML file that names the endpoints', fileFlag('--endpoints'))
+    .requiredOption('--policies <dir>', 'folder of policy files, watched', directoryFlag('--policies'))
+    .option(
+      '--policy-map-entries <n>',
+      "size of each endpoint's policy map; an endpoint that needs more is closed (default: 16384)",
+      integerFlag('--policy-map-entries', MIN_POLICY_MAP_ENTRIES, MAX_POLICY_MAP_ENTRIES),
+    )
+    .addOption(stateDirOption())
+}
+
+function addRequestOptions(command: Command): Command {
+  return command
+    .option('--access-log <file>', 'one JSON line per request; - = standard output', accessLogFlag)
+    .option('--denied-403-body <text>', 'body of denials', deniedBodyFlag)
+}
+
+function agentOptions({ endpoints, policies, stateDir, policyMapEntries }: PolicyFlags): AgentOptions {
+  return { endpointsFile: endpoints, policiesDir: policies, stateDir, policyMapEntries }
+}
+
+function requestOptions({
+  accessLog,
+  denied403Body,
+}: RequestFlags): Pick<RunOptions, 'accessLog' | 'denied403Body'> {
+  return { accessLog, denied403Body }
+}
+
+function isHelp(error: CommanderError): boolean {
+  return error.code === 'commander.version' || error.code.startsWith('commander.help')
+}
+
+function describe(thrown: unknown): string {
+  if (thrown instanceof WeirError) return `${thrown.code}: ${thrown.message}`
+  if (thrown instanceof CommanderError)
+    return `CONFIG_INVALID: ${thrown.message.replace(/^error: /, '').replaceAll('\n', ' ')}`
+  return `INTERNAL: ${errorMessage(thrown)}`
+}
