@@ -21,9 +21,6 @@ interface PrefixEntry {
   readonly tail: RegexNode
 }
 
-/** Text that `.*` matches without a closer look. */
-const PLAIN = /^[\x00-\x09\x0b-\x7f]*$/
-
 export class FieldMatcher {
   readonly #exact = new Map<string, number[]>()
   #trie: PrefixTrie<PrefixEntry> | undefined
@@ -51,9 +48,10 @@ export class FieldMatcher {
   }
 
   readonly #onPrefix = (entries: readonly PrefixEntry[], length: number): void => {
-    const rest = this.#text.slice(length)
-    const isPlain = PLAIN.test(rest)
-    for (const { id, tail } of entries) if (isPlain || matchesTail(tail, rest)) this.#hits?.add(id)
+    const text = this.#text
+    const plain = isPlain(text, length)
+    for (const { id, tail } of entries)
+      if (plain || matchesTail(tail, text.slice(length))) this.#hits?.add(id)
   }
 
   #takeLiteral({ id, tree }: FieldPattern): boolean {
@@ -71,6 +69,15 @@ export class FieldMatcher {
     // Part of it added and the rest refused does no harm: the automaton finds the same id again.
     return form.texts.every((text) => trie.add(text, { id, tail: form.tail }))
   }
+}
+
+/** `.*` matches ASCII without line feeds, whatever the flags, without a closer look. */
+function isPlain(text: string, from: number): boolean {
+  for (let i = from; i < text.length; i++) {
+    const byte = text.charCodeAt(i)
+    if (byte > 0x7f || byte === 0x0a) return false
+  }
+  return true
 }
 
 /** Rare: line feeds or bytes beyond ASCII after a prefix. */

@@ -189,14 +189,14 @@ class RegexParser {
     if (name?.[1] !== undefined) {
       const wrong = !/^\w+$/.test(name[1]) ? 'invalid named capture' : ''
       const problem = wrong === '' && this.#names.has(name[1]) ? 'duplicate capture group name' : wrong
-      if (problem !== '') this.#fail(`${problem}: ${JSON.stringify(name[0])}`, start)
+      if (problem !== '') this.#fail(`${problem}: ${JSON.stringify(`(${name[0]}`)}`, start)
       this.#names.add(name[1])
       this.#at += name[0].length
       return true
     }
     const head = /^\?([imsU]*)(?:-([imsU]+))?([:)])/.exec(rest)
     if (head === null) {
-      const shown = /^\?(?:P?<?[=!]?|.?)/.exec(rest)?.[0] ?? ''
+      const shown = /^\?(?:<[=!]|.)?/su.exec(rest)?.[0] ?? ''
       this.#fail(`invalid or unsupported Perl syntax: ${JSON.stringify(`(${shown}`)}`, start)
     }
     this.#at += head[0].length
