@@ -1,7 +1,7 @@
 // Limits that several processes must agree on.
 
-/** Listener slots per address family in the maps of the kernel: WEIR_LISTENER_IPV6 of bpf/include/layout.h. */
-export const MAX_WORKERS = 32
+/** Listener slots that the datapath looks at: WEIR_MAX_WORKERS of bpf/include/layout.h. */
+export const MAX_WORKERS = 16
 /** Flow records that the agent keeps for `weir observe`. */
 export const FLOW_RING_RECORDS = 4096
 /** sun_path of sockaddr_un, less the closing zero. */

@@ -184,9 +184,8 @@ export const endpointConfigLayout = defineLayout('weir_endpoint_config', {
 /** WEIR_POLICY_*_BITS */
 export const POLICY_FIXED_BITS = 40
 export const POLICY_PROTOCOL_BITS = 8
-/** WEIR_LISTENER_IPV6, WEIR_MAX_WORKERS */
+/** WEIR_LISTENER_IPV6 */
 export const LISTENER_IPV6 = 32
-export const MAX_WORKERS = 16
 
 /** WEIR_MARK_*: bits 8..11 of skb->mark; on the proxy's sockets the upper half carries 16 bits of the source identity. */
 export const MARK_MASK = 0x0f00

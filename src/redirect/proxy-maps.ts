@@ -7,8 +7,9 @@ import {
   type Identity,
   type Revision,
 } from '../lib/brands.ts'
+import { MAX_WORKERS } from '../lib/limits.ts'
 import { BpfMap } from './bpf-map.ts'
-import { connectionLayout, LISTENER_IPV6, MAX_WORKERS, tupleLayout } from './layouts.ts'
+import { connectionLayout, LISTENER_IPV6, tupleLayout } from './layouts.ts'
 
 const IPPROTO_TCP = 6
 const SLOT_BYTES = 4

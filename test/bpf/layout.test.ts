@@ -1,6 +1,7 @@
 // The layouts declared in TypeScript against the type information that clang wrote for bpf/include/layout.h.
 import { join } from 'node:path'
 import t from 'tap'
+import { MAX_WORKERS } from '../../src/lib/limits.ts'
 import { packageRoot } from '../../src/lib/paths.ts'
 import * as layouts from '../../src/redirect/layouts.ts'
 import type { FieldLayout } from '../../src/redirect/layouts.ts'
@@ -74,7 +75,7 @@ t.test('enums agree in both directions', (t) => {
     WEIR_EGRESS: layouts.DIRECTION.egress,
   })
   t.match(Object.fromEntries(btf.enums.get('weir_constant') ?? []), {
-    WEIR_MAX_WORKERS: layouts.MAX_WORKERS,
+    WEIR_MAX_WORKERS: MAX_WORKERS,
     WEIR_LISTENER_IPV6: layouts.LISTENER_IPV6,
     WEIR_POLICY_FIXED_BITS: layouts.POLICY_FIXED_BITS,
     WEIR_POLICY_PROTOCOL_BITS: layouts.POLICY_PROTOCOL_BITS,
