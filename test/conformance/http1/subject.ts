@@ -1,0 +1,54 @@
+// An HTTP/1.x session under test, with the policy that all tests here share: paths that begin with /deny are
+// denied.
+import { Http1Session } from '../../../src/l7rules/http1/session.ts'
+import { type HttpExchange, type HttpJudge, type HttpRequest } from '../../../src/l7rules/http1/request.ts'
+import { type Steps } from '../../../src/l7rules/parser.ts'
+import { type Verdict } from '../../../src/l7rules/verdict.ts'
+import { MemoryConnection, type Subject, type SubjectFactory } from '../parser-laws.ts'
+
+export const ALLOWED: Verdict = { allowed: true, rule: 'r', reason: 'RULE_MATCHED', direction: 'ingress' }
+export const DENIED: Verdict = { allowed: false, rule: '', reason: 'NO_RULE_MATCHED', direction: 'ingress' }
+
+export const DENIED_BODY = Buffer.from('no\n')
+export const DENIAL = 'HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nno\n'
+export const CLOSING_DENIAL = DENIAL.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')
+export const HEAD_DENIAL = DENIAL.slice(0, -DENIED_BODY.length)
+
+/** More than a head or a trailer section is never retained. */
+export const MAX_RETAINED_BYTES = 64 * 1024
+
+export const denyByPath: HttpJudge = (request) => (request.path.startsWith('/deny') ? DENIED : ALLOWED)
+
+export interface Http1Subject extends Subject {
+  readonly observed: HttpExchange[]
+}
+
+export function http1(judge: HttpJudge = denyByPath): (steps: Steps) => Http1Subject {
+  return (steps) => {
+    const observed: HttpExchange[] = []
+    const parser = new Http1Session({
+      judge,
+      onExchange: (exchange) => observed.push({ ...exchange }),
+      steps,
+      deniedBody: DENIED_BODY,
+    })
+    return { parser, observed }
+  }
+}
+
+/** What the judge was shown, copied. */
+export type SeenRequest = Pick<HttpRequest, 'method' | 'target' | 'path' | 'host'>
+
+/** A judge that allows everything and notes what it saw. */
+export function watching(seen: SeenRequest[]): SubjectFactory {
+  return http1(({ method, target, path, host }) => {
+    seen.push({ method, target, path, host })
+    return ALLOWED
+  })
+}
+
+export function connect(judge?: HttpJudge): MemoryConnection & { readonly subject: Http1Subject } {
+  return new MemoryConnection(http1(judge), MAX_RETAINED_BYTES) as MemoryConnection & {
+    readonly subject: Http1Subject
+  }
+}
