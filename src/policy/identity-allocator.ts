@@ -31,6 +31,8 @@ export class LocalIdentityAllocator implements IdentityAllocator {
   readonly #byNumber = new Map<Identity, LabelSet>()
   readonly #released = new Set<Identity>()
   #next = FIRST_ALLOCATED_IDENTITY
+  /** False also after a save that failed: the next call tries again. */
+  #isSaved = true
 
   /** Without a store, numbers live as long as the allocator. */
   constructor(store?: IdentityStore) {
@@ -43,19 +45,19 @@ export class LocalIdentityAllocator implements IdentityAllocator {
   }
 
   allocate(sets: readonly LabelSet[]): Identity[] {
-    let grown = false
-    const numbers = sets.map((labels) => {
+    const numbers: Identity[] = []
+    for (const labels of sets) {
       const known = this.#byLabels.get(labels.key)
-      if (known !== undefined) {
-        this.#released.delete(known)
-        return known
+      const number = known ?? this.#free()
+      this.#released.delete(number)
+      if (known === undefined) {
+        this.#assign(number, labels)
+        this.#isSaved = false
       }
-      grown = true
-      const number = this.#free()
-      this.#assign(number, labels)
-      return number
-    })
-    if (grown) this.#store?.save(this.#all())
+      numbers.push(number)
+    }
+    if (!this.#isSaved) this.#store?.save(this.#all())
+    this.#isSaved = true
     return numbers
   }
 
@@ -85,7 +87,6 @@ export class LocalIdentityAllocator implements IdentityAllocator {
     }
     const labels = this.#byNumber.get(reused)
     if (labels !== undefined) this.#byLabels.delete(labels.key)
-    this.#released.delete(reused)
     return reused
   }
 

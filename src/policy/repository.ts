@@ -310,6 +310,15 @@ function endpointPolicy({ id, identity, addresses }: PolicyEndpoint, resolved: R
   }
 }
 
+const UNSELECTED: Resolved = makeUnselected()
+
+/** What all identities without rules share. */
+function makeUnselected(): Resolved {
+  const ingress = resolveDirection('ingress', [])
+  const egress = resolveDirection('egress', [])
+  return { ingress, egress, mapEntries: [...ingress.mapEntries, ...egress.mapEntries] }
+}
+
 /** Parts that come out the same are taken from `old`; all of it when nothing differs. */
 function resolve(rules: readonly ActiveRule[], old: Resolved | undefined): Resolved {
   const direction = (name: Direction): ResolvedDirection => {
@@ -322,6 +331,7 @@ function resolve(rules: readonly ActiveRule[], old: Resolved | undefined): Resol
   const ingress = direction('ingress')
   const egress = direction('egress')
   if (ingress === old?.ingress && egress === old.egress) return old
+  if (ingress === UNSELECTED.ingress && egress === UNSELECTED.egress) return UNSELECTED
   return { ingress, egress, mapEntries: [...ingress.mapEntries, ...egress.mapEntries] }
 }
 

@@ -105,7 +105,8 @@ function checkType(root: Cursor, apiVersionAt: Cursor | undefined, kindAt: Curso
   )?.string()
   if (kind !== KIND || apiVersion === undefined) return false
   if (apiVersion === API_VERSION) return true
-  return apiVersionAt?.fail(`is not an apiVersion of ${KIND}`, `write ${API_VERSION}`) ?? false
+  apiVersionAt?.fail(`is not an apiVersion of ${KIND}`, `write ${API_VERSION}`)
+  return false
 }
 
 interface PolicyName {
