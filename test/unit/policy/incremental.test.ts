@@ -1,0 +1,118 @@
+// Whatever the history, what is enforced equals what a fresh repository makes of the same policies and
+// endpoints; and what an update reports is exactly what it changed.
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import { asEndpointId, asIdentity, type EndpointId } from '../../../src/lib/brands.ts'
+import { endpointLabels } from '../../../src/policy/labels.ts'
+import { policyMapKey, type PolicyMapEntry } from '../../../src/policy/policy-map.ts'
+import { diffPolicyMap } from '../../../src/policy/policy-map-diff.ts'
+import { PolicyRepository, type PolicyEndpoint } from '../../../src/policy/repository.ts'
+import type { ParsedPolicy } from '../../../src/policy/rule-model.ts'
+import { endpointLabelsArbitrary, namespaceArbitrary, rawPolicy } from '../../helpers/policy-arbitraries.ts'
+import { parseGood, policyText } from '../../helpers/policy-world.ts'
+
+type Step =
+  | { readonly do: 'policy'; readonly policy: ParsedPolicy }
+  | { readonly do: 'remove policy'; readonly key: string }
+  | { readonly do: 'endpoint'; readonly endpoint: PolicyEndpoint }
+  | { readonly do: 'remove endpoint'; readonly id: EndpointId }
+
+const ids = fc.integer({ min: 1, max: 4 }).map(asEndpointId)
+const numbers = new Map<string, number>()
+
+const endpoint = fc
+  .tuple(ids, namespaceArbitrary, endpointLabelsArbitrary)
+  .map(([id, namespace, labels]): PolicyEndpoint => {
+    const set = endpointLabels(namespace, labels)
+    const number = numbers.get(set.key) ?? 256 + numbers.size
+    numbers.set(set.key, number)
+    return { id, identity: asIdentity(number), labels: set, addresses: [`10.0.0.${id}`] }
+  })
+
+const policy = rawPolicy.map(({ name, namespace, spec }) => parseGood(policyText(spec, name, namespace))[0]!)
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: policy.map((one) => ({ do: 'policy' as const, policy: one })) },
+  { weight: 1, arbitrary: policy.map(({ key }) => ({ do: 'remove policy' as const, key })) },
+  { weight: 3, arbitrary: endpoint.map((one) => ({ do: 'endpoint' as const, endpoint: one })) },
+  { weight: 1, arbitrary: ids.map((id) => ({ do: 'remove endpoint' as const, id })) },
+)
+
+const toUpdate = (steps: readonly Step[]): Parameters<PolicyRepository['update']>[0] => ({
+  setPolicies: steps.flatMap((one) => (one.do === 'policy' ? one.policy : [])),
+  removePolicies: steps.flatMap((one) => (one.do === 'remove policy' ? one.key : [])),
+  setEndpoints: steps.flatMap((one) => (one.do === 'endpoint' ? one.endpoint : [])),
+  removeEndpoints: steps.flatMap((one) => (one.do === 'remove endpoint' ? one.id : [])),
+})
+
+t.test('incremental equals full', async () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), { maxLength: 12 }), (batches) => {
+      const repository = new PolicyRepository()
+      const endpoints = new Map<EndpointId, PolicyEndpoint>()
+      const policies = new Map<string, ParsedPolicy>()
+      for (const batch of batches) {
+        const update = toUpdate(batch)
+        const before = new Map([...endpoints.keys()].map((id) => [id, repository.endpointPolicy(id)]))
+        const change = repository.update(update)
+        for (const id of update.removeEndpoints ?? []) endpoints.delete(id)
+        for (const one of update.setEndpoints ?? []) endpoints.set(one.id, one)
+        for (const key of update.removePolicies ?? []) policies.delete(key)
+        for (const one of update.setPolicies ?? []) policies.set(one.key, one)
+
+        const fresh = new PolicyRepository()
+        // The other way round, and one by one: order of arrival must not matter.
+        for (const one of [...policies.values()].reverse()) fresh.update({ setPolicies: [one] })
+        for (const one of [...endpoints.values()].reverse()) fresh.update({ setEndpoints: [one] })
+        for (const id of endpoints.keys()) {
+          if (!isDeepStrictEqual(repository.endpointPolicy(id), fresh.endpointPolicy(id))) fail()
+        }
+        if (JSON.stringify(repository.identities()) !== JSON.stringify(fresh.identities())) fail()
+
+        const reported = new Set(change.endpoints.map(({ id }) => id))
+        for (const id of new Set([...before.keys(), ...endpoints.keys()])) {
+          const changed = before.get(id) !== repository.endpointPolicy(id)
+          if (changed !== reported.has(id)) fail(`endpoint ${id}: changed ${changed}`)
+        }
+        for (const { id, before: old, after } of change.endpoints) {
+          if (old !== before.get(id) || after !== repository.endpointPolicy(id)) fail(`endpoint ${id}`)
+        }
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
+const entry = fc.record({
+  identity: fc.integer({ min: 0, max: 2 }).map(asIdentity),
+  direction: fc.constantFrom('ingress' as const, 'egress' as const),
+  protocol: fc.constantFrom(0, 6),
+  port: fc.constant(80),
+  portBits: fc.constantFrom(15, 16),
+  verdict: fc.constantFrom('allow' as const, 'deny' as const, 'redirect' as const),
+  precedence: fc.integer({ min: 1, max: 2 }),
+})
+const entries = fc.uniqueArray(entry, { selector: policyMapKey })
+
+t.test('applying a difference gives the new entries, and nothing is written in vain', async () => {
+  fc.assert(
+    fc.property(entries, entries, (before, after) => {
+      const { additions, deletions } = diffPolicyMap(before, after)
+      const map = new Map<string, PolicyMapEntry>(before.map((one) => [policyMapKey(one), one]))
+      for (const one of additions) {
+        const old = map.get(policyMapKey(one))
+        if (old?.verdict === one.verdict && old.precedence === one.precedence) fail('in vain')
+        map.set(policyMapKey(one), one)
+      }
+      for (const one of deletions) if (!map.delete(policyMapKey(one))) fail('deleted twice')
+      const sorted = (list: Iterable<PolicyMapEntry>): string =>
+        JSON.stringify([...list].sort((a, b) => (policyMapKey(a) < policyMapKey(b) ? -1 : 1)))
+      if (sorted(map.values()) !== sorted(after)) fail('not the new entries')
+    }),
+  )
+})
+
+function fail(what = 'differs'): never {
+  throw new Error(what)
+}
