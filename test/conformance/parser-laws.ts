@@ -14,7 +14,7 @@ export interface Subject {
   readonly parser: ProtocolParser
   readonly observed: readonly unknown[]
 }
-export type SubjectFactory = (steps: Steps) => Subject
+export type SubjectFactory<S extends Subject = Subject> = (steps: Steps) => S
 
 /** What happens to a connection, in order. Bytes are offered in one piece or, by a split, in many. */
 export type ScriptEvent =
@@ -76,14 +76,14 @@ function newFlow(): Flow {
 }
 
 /** One connection: a parser between two peers. Throws LawBroken at once when the parser breaks the contract. */
-export class MemoryConnection implements Steps {
-  readonly subject: Subject
+export class MemoryConnection<S extends Subject = Subject> implements Steps {
+  readonly subject: S
   errorCode = ''
   private readonly flows = [newFlow(), newFlow()] as const
   private readonly maxRetainedBytes: number
   private active: { direction: FlowDirection; buffer: Buffer; position: number; end: number } | undefined
 
-  constructor(make: SubjectFactory, maxRetainedBytes = Number.POSITIVE_INFINITY) {
+  constructor(make: SubjectFactory<S>, maxRetainedBytes = Number.POSITIVE_INFINITY) {
     this.subject = make(this)
     this.maxRetainedBytes = maxRetainedBytes
   }

@@ -2,7 +2,6 @@
 // denied.
 import { Http1Session } from '../../../src/l7rules/http1/session.ts'
 import { type HttpExchange, type HttpJudge, type HttpRequest } from '../../../src/l7rules/http1/request.ts'
-import { type Steps } from '../../../src/l7rules/parser.ts'
 import { type Verdict } from '../../../src/l7rules/verdict.ts'
 import { MemoryConnection, type Subject, type SubjectFactory } from '../parser-laws.ts'
 
@@ -23,7 +22,7 @@ export interface Http1Subject extends Subject {
   readonly observed: HttpExchange[]
 }
 
-export function http1(judge: HttpJudge = denyByPath): (steps: Steps) => Http1Subject {
+export function http1(judge: HttpJudge = denyByPath): SubjectFactory<Http1Subject> {
   return (steps) => {
     const observed: HttpExchange[] = []
     const parser = new Http1Session({
@@ -47,8 +46,6 @@ export function watching(seen: SeenRequest[]): SubjectFactory {
   })
 }
 
-export function connect(judge?: HttpJudge): MemoryConnection & { readonly subject: Http1Subject } {
-  return new MemoryConnection(http1(judge), MAX_RETAINED_BYTES) as MemoryConnection & {
-    readonly subject: Http1Subject
-  }
+export function connect(judge?: HttpJudge): MemoryConnection<Http1Subject> {
+  return new MemoryConnection(http1(judge), MAX_RETAINED_BYTES)
 }
