@@ -11,6 +11,7 @@ import type { PolicyMapRow__Output } from '../gen/weir/v1/PolicyMapRow.ts'
 import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
 import type { Status__Output } from '../gen/weir/v1/Status.ts'
 import { toStatus } from '../lib/rpc/status.ts'
+import type { FlowSource } from './flow-collector.ts'
 import type { FlowFollower, FlowLog } from './flow-log.ts'
 
 /** Lines of the past that `Observe` sends when the request names no number. */
@@ -34,7 +35,7 @@ export interface AgentState {
   connections(): ConnectionRow__Output[]
 }
 
-export function agentHandlers(state: AgentState, flows: FlowLog): AgentServiceHandlers {
+export function agentHandlers(state: AgentState, flows: FlowLog, source: FlowSource): AgentServiceHandlers {
   return {
     GetStatus: (_call, callback) => answer(callback, () => state.status()),
     ListEndpoints: (_call, callback) => answer(callback, () => ({ endpoints: state.endpoints() })),
@@ -47,7 +48,7 @@ export function agentHandlers(state: AgentState, flows: FlowLog): AgentServiceHa
       answer(callback, () => ({ rows: state.policyMap(request.endpoint) })),
     ListIpcache: (_call, callback) => answer(callback, () => ({ rows: state.ipcache() })),
     ListConnections: (_call, callback) => answer(callback, () => ({ rows: state.connections() })),
-    Observe: (call) => observe(call, flows),
+    Observe: (call) => void observe(call, flows, source),
   }
 }
 
@@ -62,28 +63,34 @@ function answer<T>(callback: sendUnaryData<T>, produce: () => T): void {
   callback(null, value)
 }
 
-function observe(call: ServerWritableStream<ObserveRequest__Output, ObserveResponse>, flows: FlowLog): void {
+async function observe(
+  call: ServerWritableStream<ObserveRequest__Output, ObserveResponse>,
+  flows: FlowLog,
+  source: FlowSource,
+): Promise<void> {
   const { follow, last } = call.request
-  // Both in the same turn, so no record is missed or sent twice.
-  const past = flows.last(last === 0 ? DEFAULT_LAST : last)
-  const follower = follow ? flows.follow(pump) : undefined
+  const stopFollowing = follow ? source.followFlows() : undefined
+  let follower: FlowFollower | undefined
   let isBlocked = false
-
-  const unblock = (): void => {
+  const close = (): void => {
+    follower?.close()
+    stopFollowing?.()
+  }
+  for (const event of ['cancelled', 'close', 'error']) call.on(event, close)
+  call.on('drain', () => {
     isBlocked = false
     pump()
-  }
-  call.on('drain', unblock)
-  call.on('cancelled', () => follower?.close())
-  call.on('close', () => follower?.close())
-  call.on('error', () => follower?.close())
+  })
 
-  for (const flow of past) call.write({ flow, lost: 0 })
-  if (follower === undefined) call.end()
+  await source.collectFlows()
+  if (call.cancelled) return
+  // The past and the follower in one turn: no record is missed, none comes twice.
+  for (const flow of flows.last(last === 0 ? DEFAULT_LAST : last)) call.write({ flow, lost: 0 })
+  if (follow) follower = flows.follow(pump)
+  else call.end()
 
   function pump(): void {
-    if (isBlocked || follower === undefined) return
-    isBlocked = !drainInto(call, follower)
+    if (!isBlocked && follower !== undefined) isBlocked = !drainInto(call, follower)
   }
 }
 

@@ -78,7 +78,7 @@ async function run(options: AgentOptions): Promise<void> {
   const flows = new FlowLog()
   const control = new ControlServer({
     log,
-    onFlows: (_slot, { ndjson, lost }) => flows.append(Buffer.from(ndjson).toString('utf8'), lost),
+    onFlows: (_slot, batch) => flows.receive(batch),
   })
   const reconciler = new Reconciler({
     datapath,
@@ -127,7 +127,7 @@ async function run(options: AgentOptions): Promise<void> {
   })
   const server = await startRpcServer(paths.agentSocket, {
     control: control.handlers,
-    agent: agentHandlers(view, flows),
+    agent: agentHandlers(view, flows, control),
   })
   const supervisor =
     options.workers === undefined

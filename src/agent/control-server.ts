@@ -11,12 +11,14 @@ import { MAX_WORKERS } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { PolicySnapshot } from '../policy/network-policy.ts'
 import { encodeSnapshot } from '../policy/snapshot-codec.ts'
+import { FlowCollector, type FlowSource } from './flow-collector.ts'
 import { WorkerLink, type Outcome, type WorkerStream } from './worker-link.ts'
 
 const DEFAULT_ACK_TIMEOUT_MS = 2000
 
 export interface ControlServerOptions {
   readonly log: Logger
+  /** Normally `(_slot, batch) => flowLog.receive(batch)`. */
   readonly onFlows: (slot: number, batch: FlowBatch__Output) => void
   readonly onStats?: (slot: number, stats: WorkerStats__Output) => void
   readonly ackTimeoutMs?: number
@@ -46,11 +48,12 @@ export interface ConnectedWorker {
   readonly stats: WorkerStats__Output | undefined
 }
 
-export class ControlServer {
+export class ControlServer implements FlowSource {
   readonly handlers: ControlServiceHandlers
   readonly #options: ControlServerOptions
   readonly #links = new Map<number, WorkerLink>()
   readonly #stats = new Map<number, WorkerStats__Output>()
+  readonly #collector = new FlowCollector()
   #latest: (Snapshot & { revision: Revision }) | undefined
 
   constructor(options: ControlServerOptions) {
@@ -82,6 +85,14 @@ export class ControlServer {
       }
       if (unsettled === 0) finish()
     })
+  }
+
+  collectFlows(): Promise<void> {
+    return this.#collector.collect(this.#links.values())
+  }
+
+  followFlows(): () => void {
+    return this.#collector.follow(() => this.#links.values())
   }
 
   /** Connected workers by slot. */
@@ -140,6 +151,7 @@ export class ControlServer {
       { slot: link.slot, workerPid: link.pid, version: link.version },
       'worker connected',
     )
+    this.#collector.greet(link)
     if (this.#latest !== undefined) link.send(this.#latest, (outcome) => this.#logRefusal(link, outcome))
     return link
   }
@@ -156,6 +168,7 @@ export class ControlServer {
       }
     } else if (message.flows) {
       this.#options.onFlows(link.slot, message.flows)
+      this.#collector.onAnswer(link, message.flows.answers)
     } else if (message.stats) {
       this.#stats.set(link.slot, message.stats)
       this.#options.onStats?.(link.slot, message.stats)
@@ -168,6 +181,7 @@ export class ControlServer {
       this.#stats.delete(link.slot)
       this.#options.log.info({ slot: link.slot, workerPid: link.pid }, 'worker disconnected')
     }
+    this.#collector.forget(link)
     link.close()
   }
 

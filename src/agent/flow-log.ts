@@ -34,6 +34,14 @@ export class FlowLog {
     return this.#lost
   }
 
+  /** A batch of a worker: new records, or past ones that were asked for. */
+  receive(batch: { readonly ndjson: Uint8Array; readonly lost: number; readonly past: boolean }): void {
+    const ndjson = Buffer.from(batch.ndjson).toString()
+    if (!batch.past) return this.append(ndjson, batch.lost)
+    if (batch.lost > 0) this.#countLoss(batch.lost)
+    this.#mergePast(ndjson.split('\n').filter((line) => line !== ''))
+  }
+
   /** `ndjson`: whole lines; `lost`: records that the sender dropped before them. */
   append(ndjson: string, lost = 0): void {
     if (lost > 0) this.#countLoss(lost)
@@ -58,6 +66,16 @@ export class FlowLog {
     return follower
   }
 
+  /** Followers are not told: they asked for the past themselves, or for none. */
+  #mergePast(lines: readonly string[]): void {
+    if (lines.length === 0) return
+    const timed = [...this.last(this.#capacity), ...lines].map((line) => ({ line, time: timeOf(line) }))
+    timed.sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)))
+    const newest = timed.slice(-this.#capacity)
+    this.#ring.splice(0, this.#ring.length, ...newest.map(({ line }) => line))
+    this.#oldest = 0
+  }
+
   #add(line: string): void {
     if (this.#ring.length < this.#capacity) {
       this.#ring.push(line)
@@ -72,6 +90,11 @@ export class FlowLog {
     this.#lost += records
     for (const follower of this.#followers) follower.miss(records)
   }
+}
+
+/** RFC 3339 up to the millisecond sorts as text. */
+function timeOf(line: string): string {
+  return /"time":"([^"]{23})/.exec(line)?.[1] ?? ''
 }
 
 /** A bounded queue between the flow log and one slow reader. */

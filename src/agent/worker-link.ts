@@ -62,6 +62,11 @@ export class WorkerLink {
     return true
   }
 
+  /** `id` comes back with the last batch of the worker's past. */
+  requestFlows(id: number, follow: boolean): void {
+    this.#stream.write({ flowRequest: { id, follow } })
+  }
+
   /** The stream has ended or is about to be: nobody will answer any more. */
   close(): void {
     this.#next = undefined

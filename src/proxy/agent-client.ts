@@ -31,7 +31,9 @@ export interface AgentClientOptions {
   readonly apply: (snapshot: PolicySnapshot) => string | undefined
   /** Totals since the worker started; asked once per second while connected. */
   readonly stats: () => WorkerStats
-  /** Bytes of flow records that may wait for the agent; more are dropped and counted. */
+  /** Make the access log hand over what it has gathered, because somebody looks now. */
+  readonly flushFlows?: () => void
+  /** Bytes of flow records kept for the agent, 8 MiB by default. */
   readonly maxQueuedFlowBytes?: number
 }
 
@@ -59,7 +61,7 @@ export class AgentClient {
     return this.#isConnected
   }
 
-  /** Flow records dropped since the start because the agent was slow or gone. */
+  /** Flow records dropped since the start because the agent was slow. */
   get flowsLost(): number {
     return this.#flows.lostTotal
   }
@@ -85,8 +87,9 @@ export class AgentClient {
   }
 
   /**
-   * Queue whole NDJSON lines for `weir observe`. Never blocks; beyond the bound the lines are dropped and
-   * their number goes to the agent with the next batch. `ndjson` is kept until sent.
+   * Whole NDJSON lines for `weir observe`: kept, at least the last 4096 records, until the agent asks, and
+   * sent at once while it follows. Never blocks; what a slow agent makes no room for is dropped and
+   * counted. `ndjson` must not change any more.
    */
   sendFlows(ndjson: Uint8Array, records: number): void {
     this.#flows.push(ndjson, records)
@@ -100,7 +103,13 @@ export class AgentClient {
   }
 
   #receive(stream: Stream, message: AgentMessage__Output): void {
-    if (stream !== this.#stream || !message.snapshot) return
+    if (stream !== this.#stream) return
+    if (message.flowRequest) {
+      this.#options.flushFlows?.()
+      this.#flows.request(message.flowRequest.id, message.flowRequest.follow)
+      this.#sendFlows()
+    }
+    if (!message.snapshot) return
     const error = this.#apply(message.snapshot)
     stream.write({ ack: { revision: message.snapshot.revision, error } })
   }
@@ -129,7 +138,6 @@ export class AgentClient {
     const sendStats = (): void => void stream.write({ stats: this.#options.stats() })
     this.#statsTimer = setInterval(sendStats, STATS_INTERVAL_MS)
     sendStats()
-    this.#sendFlows()
   }
 
   #onEnd(stream: Stream, reason: string): void {
@@ -145,6 +153,7 @@ export class AgentClient {
   #disconnect(): void {
     clearInterval(this.#statsTimer)
     this.#isConnected = false
+    this.#flows.disconnect()
     // First, so that the events that these calls cause find a stranger.
     const [stream, client] = [this.#stream, this.#client]
     this.#stream = this.#client = undefined

@@ -71,6 +71,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       log.info({ slot, revision: snapshot.revision }, 'worker ready')
       return undefined
     },
+    flushFlows: () => accessLog.flush(),
     stats: () => ({
       connectionsActive: listener.counters.active,
       connectionsTotal: listener.counters.total,

@@ -103,7 +103,7 @@ async function agent(t: Test): Promise<{ dir: string; flows: FlowLog; rpc: RpcSe
   const dir = join(root, 'state')
   const flows = new FlowLog()
   const control = new ControlServer({ log: logTo(new Mailbox()), onFlows: () => {} })
-  const services = { control: control.handlers, agent: agentHandlers(state, flows) }
+  const services = { control: control.handlers, agent: agentHandlers(state, flows, control) }
   const rpc = await startRpcServer(instancePaths(dir).agentSocket, services)
   t.teardown(() => rpc.close())
   return { dir, flows, rpc }

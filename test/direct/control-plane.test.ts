@@ -10,7 +10,9 @@ import { FlowLog } from '../../src/agent/flow-log.ts'
 import { startRpcServer, type RpcServer } from '../../src/agent/rpc-server.ts'
 import type { AgentMessage__Output } from '../../src/gen/weir/v1/AgentMessage.ts'
 import type { Status__Output } from '../../src/gen/weir/v1/Status.ts'
+import { asIdentity } from '../../src/lib/brands.ts'
 import { WeirError } from '../../src/lib/errors.ts'
+import { MAX_WORKERS } from '../../src/lib/limits.ts'
 import { instancePaths } from '../../src/lib/paths.ts'
 import { agentChannel } from '../../src/lib/rpc/channel.ts'
 import { protos } from '../../src/lib/rpc/load.ts'
@@ -56,10 +58,10 @@ async function startAgent(
   const flows = new FlowLog()
   const control = new ControlServer({
     log: logTo(log),
-    onFlows: (_slot, batch) => flows.append(batch.ndjson.toString(), batch.lost),
+    onFlows: (_slot, batch) => flows.receive(batch),
     ...options,
   })
-  const services = { control: control.handlers, agent: agentHandlers(emptyState, flows) }
+  const services = { control: control.handlers, agent: agentHandlers(emptyState, flows, control) }
   const rpc = await startRpcServer(instancePaths(dir).agentSocket, services)
   t.teardown(() => rpc.close())
   return { control, flows, rpc, log }
@@ -214,32 +216,101 @@ t.test('a first message that is no Hello, or a bad slot, is refused', async (t) 
   await startAgent(t, dir)
   const client = new (protos().weir.v1.ControlService)(...agentChannel(instancePaths(dir).agentSocket))
   t.teardown(() => client.close())
-  for (const message of [{ ack: { revision: 1 } }, { hello: { slot: 32, pid: 1 } }]) {
+  for (const message of [{ ack: { revision: 1 } }, { hello: { slot: MAX_WORKERS, pid: 1 } }]) {
     const stream = client.Connect()
     stream.on('data', () => {})
     stream.write(message)
     const error = await new Promise((resolve) => stream.on('error', resolve))
-    t.match(error, { code: 3, details: /Hello|slot 32 is not 0\.\.31/ })
+    t.match(error, { code: 3, details: /Hello|slot \d+ is not 0\.\.\d+/ })
   }
 })
 
-t.test('flows and stats reach the agent', async (t) => {
+t.test('stats reach the agent', async (t) => {
   const dir = stateDir(t)
   const stats = new Mailbox<unknown>()
-  const batches = new Mailbox<{ text: string; lost: number }>()
-  const agent = await startAgent(t, dir, {
-    onStats: (slot, value) => stats.push({ slot, ...value }),
-    onFlows: (_slot, { ndjson, lost }) => batches.push({ text: ndjson.toString(), lost }),
-  })
-  const { client } = startWorker(t, dir, 2, { maxQueuedFlowBytes: 8 })
-  client.sendFlows(Buffer.from('{"a":1}\n'), 1)
-  client.sendFlows(Buffer.from('{"too":"much"}\n'), 3)
+  const agent = await startAgent(t, dir, { onStats: (slot, value) => stats.push({ slot, ...value }) })
+  const { client } = startWorker(t, dir, 2)
   t.match(await stats.take(), { slot: 2, requestsAllowed: 5, errors: { HEADER_TOO_LARGE: 2 } })
-  t.same(await batches.take(), { text: '{"a":1}\n', lost: 3 })
-  t.equal(client.flowsLost, 3)
   t.match(agent.control.workers(), [{ slot: 2, stats: { requestsAllowed: 5 } }])
   client.close()
   await disconnected(agent)
+})
+
+const flowLine = (ms: number, from: string): string =>
+  `${JSON.stringify({ time: new Date(ms).toISOString(), from })}\n`
+
+t.test('a worker keeps its flows until somebody looks', async (t) => {
+  const dir = stateDir(t)
+  const batches = new Mailbox<unknown>()
+  const agent = await startAgent(t, dir, {
+    onFlows: (_slot, batch) => {
+      agent.flows.receive(batch)
+      batches.push(batch)
+    },
+  })
+  const flushed: string[] = []
+  const { client } = startWorker(t, dir, 0, { flushFlows: () => flushed.push('flushed') })
+  await connected(agent)
+  client.sendFlows(Buffer.from(flowLine(1, 'worker') + flowLine(3, 'worker')), 2)
+  agent.flows.append(flowLine(2, 'kernel'))
+  await agent.control.collectFlows()
+  t.same(flushed, ['flushed'])
+  t.equal(
+    agent.flows.last(9).join('\n'),
+    (flowLine(1, 'worker') + flowLine(2, 'kernel') + flowLine(3, 'worker')).trimEnd(),
+  )
+
+  const stop = agent.control.followFlows()
+  const stopOther = agent.control.followFlows()
+  await agent.control.collectFlows()
+  client.sendFlows(Buffer.from(flowLine(4, 'worker')), 1)
+  await agent.control.collectFlows()
+  t.equal(agent.flows.last(9).length, 4)
+  stop()
+  stop()
+  client.sendFlows(Buffer.from(flowLine(5, 'worker')), 1)
+  await batches.takeUntil((batch) => String((batch as { ndjson: Buffer }).ndjson) === flowLine(5, 'worker'))
+  stopOther()
+})
+
+t.test('a worker that does not answer keeps nobody waiting', async (t) => {
+  const dir = stateDir(t)
+  const agent = await startAgent(t, dir)
+  const client = new (protos().weir.v1.ControlService)(...agentChannel(instancePaths(dir).agentSocket))
+  t.teardown(() => client.close())
+  const stream = client.Connect()
+  stream.on('error', () => {})
+  stream.on('data', () => {})
+  stream.write({ hello: { slot: 0, pid: 1 } })
+  await connected(agent)
+  await agent.control.collectFlows()
+  const collecting = agent.control.collectFlows()
+  stream.cancel()
+  await collecting
+  t.pass()
+})
+
+t.test('a worker that connects while somebody follows sends at once', async (t) => {
+  const dir = stateDir(t)
+  const batches = new Mailbox<string>()
+  const agent = await startAgent(t, dir, { onFlows: (_slot, { ndjson }) => batches.push(ndjson.toString()) })
+  const stop = agent.control.followFlows()
+  const { client } = startWorker(t, dir, 0)
+  t.equal(await batches.take(), '', 'its past is empty')
+  client.sendFlows(Buffer.from('x\n'), 1)
+  t.equal(await batches.take(), 'x\n')
+  stop()
+})
+
+t.test('a snapshot larger than the usual limit of gRPC', async (t) => {
+  const dir = stateDir(t)
+  const agent = await startAgent(t, dir)
+  const { applied } = startWorker(t, dir, 0)
+  await connected(agent)
+  const labels = ['k8s:x='.padEnd(1000, 'y')]
+  const identities = Array.from({ length: 8000 }, (_, i) => ({ identity: asIdentity(i + 256), labels }))
+  t.same((await agent.control.publish({ ...sampleSnapshot(1), identities })).acked, [0])
+  t.equal((await applied.take()).identities.length, 8000)
 })
 
 t.test('observe sends the past, then follows', async (t) => {

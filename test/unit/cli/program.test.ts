@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import t from 'tap'
 import { createProgram, runProgram, type CliIo } from '../../../src/cli/program.ts'
 import { WeirError } from '../../../src/lib/errors.ts'
+import { MAX_WORKERS } from '../../../src/lib/limits.ts'
 
 class Collected extends Writable {
   text = ''
@@ -52,9 +53,9 @@ const FAILURES: [string, RegExp][] = [
   ['run', /^weir: CONFIG_INVALID: required option '--endpoints <file>' not specified\n$/],
   [
     'run --endpoints /dev/null --policies / --workers 99',
-    /^weir: CONFIG_INVALID: --workers "99" .*1 to 32.*\n$/,
+    /^weir: CONFIG_INVALID: --workers "99" .*1 to \d\d.*\n$/,
   ],
-  ['proxy --slot 32', /0 to 31/],
+  [`proxy --slot ${MAX_WORKERS}`, new RegExp(`from 0 to ${MAX_WORKERS - 1};`)],
   ['nonsense', /^weir: CONFIG_INVALID: unknown command 'nonsense'.*\n$/],
   ['status --nonsense', /unknown option '--nonsense'/],
   ['status extra', /too many arguments/],
