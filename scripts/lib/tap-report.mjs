@@ -34,14 +34,20 @@ function skips(block) {
   return block.flatMap((line) => /^\s+ok \d+ - (.* # (?:SKIP|TODO).*)$/.exec(line)?.[1] ?? [])
 }
 
-/** Names and diagnostics of failed points; a test that failed only because of its parts is left out. */
+/** Comments, and names and diagnostics of failed points; a test that failed only by its parts is left out. */
 function failures(block) {
   const details = []
   const names = []
   const hasFailedPart = []
   for (let i = 0; i < block.length; i++) {
     const line = block[i]
-    const depth = (line.length - line.trimStart().length) / 4
+    if (line.trim() === '---') {
+      i = endOfDiagnostics(block, i)
+      continue
+    }
+    const comment = /^\s+# (?!Subtest: |time=)(.*)$/.exec(line)
+    if (comment) details.push(`# ${comment[1]}`)
+    const depth = indentation(line) / 4
     const opened = /^\s+# Subtest: (.*)$/.exec(line)
     if (opened) {
       names[depth] = opened[1]
@@ -67,7 +73,7 @@ const NOISE = /^(at|source|generated|compare|callSite|columnNumber|typeName):/
 /** The YAML block that follows a point, without its frame and without noise. */
 function diagnostics(block, start) {
   if (block[start]?.trim() !== '---') return []
-  const end = block.findIndex((line, i) => i > start && line.trim() === '...')
+  const end = endOfDiagnostics(block, start)
   const frame = indentation(block[start])
   const lines = []
   let noiseIndentation
@@ -79,6 +85,11 @@ function diagnostics(block, start) {
     if (noiseIndentation === undefined) lines.push(`    ${line.slice(frame)}`)
   }
   return lines
+}
+
+function endOfDiagnostics(block, start) {
+  const end = block.findIndex((line, i) => i > start && line.trim() === '...')
+  return end < 0 ? block.length : end
 }
 
 function indentation(line) {

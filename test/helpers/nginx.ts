@@ -19,6 +19,7 @@ export interface NginxOptions {
 export interface Nginx {
   readonly process: ChildProcess
   readonly accessLog: string
+  /** At once, connections or not. */
   stop(): Promise<void>
 }
 
@@ -30,7 +31,9 @@ export async function startNginx(pod: Namespace, options: NginxOptions): Promise
   for (const [path, content] of Object.entries(files)) writeFileSync(join(root, path), content)
   const configuration = join(directory, 'nginx.conf')
   writeFileSync(configuration, configurationText(directory, port, Object.keys(files), greeting))
-  const child = pod.spawn(['nginx', '-c', configuration, '-p', directory, '-e', 'stderr'])
+  const command = ['nginx', '-c', configuration, '-p', directory, '-e', 'stderr']
+  // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
+  const child = pod.spawn(command, { detached: true })
   let messages = ''
   child.stderr?.on('data', (chunk: Buffer) => (messages += chunk.toString()))
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
@@ -45,7 +48,7 @@ export async function startNginx(pod: Namespace, options: NginxOptions): Promise
     process: child,
     accessLog: join(directory, 'access.log'),
     stop() {
-      child.kill('SIGQUIT')
+      child.kill('SIGTERM')
       return ended
     },
   }

@@ -69,6 +69,8 @@ export class WeirProcess {
     const all = [...command, '--state-dir', node.stateDir, ...(options.args ?? [])]
     this.process = node.spawn([process.execPath, '--enable-source-maps', MAIN, ...all], {
       env: { ...cleanEnvironment(), ...options.env },
+      // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
+      detached: true,
     })
     this.process.stdout?.resume()
     if (this.process.stderr === null) throw new Error('weir was spawned without a pipe for its log')
