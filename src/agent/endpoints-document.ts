@@ -7,7 +7,7 @@ import {
   namespaceProblem,
   NAMESPACE_KEY,
 } from '../policy/labels.ts'
-import type { Problem } from '../policy/problem.ts'
+import { inTextOrder, type Problem } from '../policy/problem.ts'
 import type { Cursor, FieldTable } from '../policy/yaml-cursor.ts'
 import { parseYamlDocuments } from '../policy/yaml-document.ts'
 
@@ -55,7 +55,7 @@ export function parseEndpoints(text: string, file: string): ParsedEndpoints {
   const endpoints = (root.items() ?? []).map((item) => parseEndpoint(item, taken))
   return {
     endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
-    problems: documents.flatMap((document) => document.problems),
+    problems: inTextOrder(documents.flatMap((document) => document.problems)),
   }
 }
 
@@ -122,13 +122,16 @@ function parseLabels(at: Cursor): Record<string, string> | undefined {
 
 function parseLabelEntry(key: string, at: Cursor): string | undefined {
   if (key.includes(':')) {
-    return at.fail(`label key "${key}" has a source`, `write the key alone; it gets the source ${K8S_SOURCE}`)
+    return at.failKey(
+      `label key "${key}" has a source`,
+      `write the key alone; it gets the source ${K8S_SOURCE}`,
+    )
   }
   if (key === NAMESPACE_KEY) {
-    return at.fail(`label "${key}" is set by Weir`, 'use the field namespace of the endpoint')
+    return at.failKey(`label "${key}" is set by Weir`, 'use the field namespace of the endpoint')
   }
   const keyProblem = labelKeyProblem(key)
-  if (keyProblem !== undefined) return at.fail(`label key "${key}" is not valid`, keyProblem)
+  if (keyProblem !== undefined) return at.failKey(`label key "${key}" is not valid`, keyProblem)
   const value = at.string()
   const problem = value === undefined ? undefined : labelValueProblem(value)
   return problem === undefined ? value : at.fail('is not a label value', problem)

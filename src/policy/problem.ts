@@ -22,10 +22,14 @@ export function formatProblem(problem: Problem): string {
   return `${where}:${path} ${problem.message}${value}${mend}`
 }
 
-/** One line per problem, in the order of the text. */
+/** One line per problem. */
 export function formatProblems(problems: readonly Problem[]): string {
-  const ordered = [...problems].sort((a, b) => a.line - b.line || a.column - b.column)
-  return ordered.map(formatProblem).join('\n')
+  return problems.map(formatProblem).join('\n')
+}
+
+/** Of problems of one file: in the order of the text. */
+export function inTextOrder(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column)
 }
 
 const VALUE_MAX_CHARS = 80

@@ -40,7 +40,14 @@ export class Cursor {
 
   /** Record a problem with the value here. Returns undefined for use in return statements. */
   fail(message: string, mend?: string): undefined {
-    this.#record(this.#offset, this.path, message, mend, this.#valueText())
+    // An absent value may begin anywhere up to the next line.
+    const offset = this.isNull ? this.#keyOffset : this.#offset
+    this.#record(offset, this.path, message, mend, this.#valueText())
+  }
+
+  /** Record that the key of the value here is wrong. */
+  failKey(message: string, mend: string): undefined {
+    this.#record(this.#keyOffset, this.path, message, mend, this.#valueText())
   }
 
   /** Record that something is absent from the mapping here. */
@@ -64,7 +71,7 @@ export class Cursor {
     for (const [name, value] of entries) {
       const instead = table.unsupported?.[name]
       if (table.known.includes(name)) fields.set(name, value)
-      else if (instead !== undefined) value.#failField(`field "${name}" is not supported yet`, instead)
+      else if (instead !== undefined) value.failKey(`field "${name}" is not supported yet`, instead)
       else value.#failUnknown(name, table)
     }
     return fields
@@ -115,12 +122,7 @@ export class Cursor {
     const near = nearestName(name, [...table.known, ...Object.keys(table.unsupported ?? {})])
     const mend =
       near === undefined ? `remove it; known here: ${table.known.join(', ')}` : `did you mean "${near}"?`
-    this.#failField(`unknown field "${name}"`, mend)
-  }
-
-  /** The field itself is wrong, not its value. */
-  #failField(message: string, mend: string): void {
-    this.#record(this.#keyOffset, this.path, message, mend, this.#valueText())
+    this.failKey(`unknown field "${name}"`, mend)
   }
 
   #failType(wanted: string, mend?: string): undefined {
@@ -146,11 +148,9 @@ export class Cursor {
 
   #valueText(): string | undefined {
     if (isScalar(this.#node)) {
-      return shortened(
-        typeof this.#node.value === 'string'
-          ? JSON.stringify(this.#node.value)
-          : (this.#node.source ?? 'null'),
-      )
+      const { value, source = '' } = this.#node
+      if (value === null && source === '') return undefined
+      return shortened(typeof value === 'string' ? JSON.stringify(value) : source)
     }
     if (isMap(this.#node)) return this.#node.items.length === 0 ? '{}' : 'a mapping'
     if (isSeq(this.#node)) return this.#node.items.length === 0 ? '[]' : 'a list'

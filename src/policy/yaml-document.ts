@@ -1,5 +1,5 @@
 // YAML text as documents whose every value knows its place, so that a problem can name line and column.
-import { LineCounter, parseAllDocuments, type Document } from 'yaml'
+import { isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml'
 import { Cursor, type CursorContext } from './yaml-cursor.ts'
 import type { Problem } from './problem.ts'
 
@@ -32,7 +32,8 @@ function toDocument(document: Document, text: string, file: string, lines: LineC
   }
   const [start, , end] = document.range ?? [0, 0, text.length]
   const source = text.slice(start, end).replace(/^---[^\S\n]*\n?/, '')
-  const isEmpty = document.contents === null
+  const isEmpty =
+    document.contents === null || (isScalar(document.contents) && document.contents.value === null)
   return {
     problems,
     root: isEmpty ? undefined : new Cursor(context, document.contents, '', start),

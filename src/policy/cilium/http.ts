@@ -12,23 +12,27 @@ export interface HttpContext {
   readonly name: string
 }
 
-/** undefined after a problem. */
-export function parseL7Rules(at: Cursor, context: HttpContext): readonly HttpRule[] | undefined {
+export interface L7Rules {
+  /** undefined after a problem. */
+  readonly http: readonly HttpRule[] | undefined
+}
+
+/** undefined when no HTTP rules are there, which is a problem too. */
+export function parseL7Rules(at: Cursor, context: HttpContext): L7Rules | undefined {
   const fields = at.fields(L7_RULES)
   if (fields === undefined) return undefined
   const httpAt = fields.get('http')
-  if (httpAt === undefined) {
-    // Silent when the mapping held something else: that is a problem of its own.
-    if (at.entries()?.length === 0) at.fail('names no protocol', 'write http, or remove rules')
-    return undefined
-  }
-  const items = httpAt.items()
+  if (httpAt !== undefined) return { http: parseHttpRules(httpAt, context) }
+  // Silent when the mapping held something else: that is a problem of its own.
+  if (at.entries()?.length === 0) at.fail('names no protocol', 'write http, or remove rules')
+  return undefined
+}
+
+function parseHttpRules(at: Cursor, context: HttpContext): readonly HttpRule[] | undefined {
+  const items = at.items()
   if (items === undefined) return undefined
   if (items.length === 0) {
-    return httpAt.fail(
-      'lists no rule',
-      'write [{}] or remove rules to allow every request, or list the requests',
-    )
+    return at.fail('lists no rule', 'write [{}] or remove rules to allow every request, or list the requests')
   }
   const rules = items.map((item, i) => {
     return parseHttpRule(item, { ...context, name: `${context.name}.rules.http[${i}]` })

@@ -1,6 +1,6 @@
 // CiliumNetworkPolicy documents in, policies and problems out. Pure: the same text gives the same answer.
 import { namespaceProblem, objectNameProblem } from '../labels.ts'
-import { shortened, type Problem } from '../problem.ts'
+import { inTextOrder, shortened, type Problem } from '../problem.ts'
 import type { ParsedPolicy, Rule } from '../rule-model.ts'
 import type { Cursor } from '../yaml-cursor.ts'
 import { parseYamlDocuments, type YamlDocument } from '../yaml-document.ts'
@@ -40,7 +40,8 @@ export function parseCiliumPolicies(text: string, file: string, options: ParseOp
   const lines = new Map<string, number>()
   const documents = parseYamlDocuments(text, file)
     .filter(({ root, problems }) => root !== undefined || problems.length > 0)
-    .map((document) => refuseRepeated(parseDocument(document, file, options), file, lines))
+    .map((document) => parseDocument(document, file, options))
+    .map((document) => refuseRepeated(document, file, lines))
   return {
     documents,
     policies: documents.flatMap(({ policy }) => policy ?? []),
@@ -79,7 +80,9 @@ export function nameTaken(key: string, file: string, line: number, holder: strin
 
 function parseDocument(document: YamlDocument, file: string, options: ParseOptions): PolicyDocument {
   const { root, problems, line } = document
-  const broken = (key: string | undefined): PolicyDocument => ({ key, policy: undefined, problems, line })
+  const broken = (key: string | undefined): PolicyDocument => {
+    return { key, policy: undefined, problems: inTextOrder(problems), line }
+  }
   const isBrokenYaml = problems.length > 0
   if (root === undefined) return broken(undefined)
   const before = problems.length

@@ -42,10 +42,10 @@ function parsePortRule(at: Cursor, deny: boolean, context: HttpContext): PortGra
   if (fields === undefined) return undefined
   const ports = parsePorts(at, fields.get('ports'))
   const rulesAt = fields.get('rules')
-  const http = rulesAt === undefined ? undefined : parseL7Rules(rulesAt, context)
-  if (rulesAt !== undefined) checkHttpPorts(ports ?? [])
-  if (ports === undefined || (rulesAt !== undefined && http === undefined)) return undefined
-  return { spans: ports.flatMap(toSpans), http }
+  const rules = rulesAt === undefined ? undefined : parseL7Rules(rulesAt, context)
+  if (rules !== undefined) checkHttpPorts(ports ?? [])
+  if (ports === undefined || (rulesAt !== undefined && rules?.http === undefined)) return undefined
+  return { spans: ports.flatMap(toSpans), http: rules?.http }
 }
 
 function parsePorts(rule: Cursor, at: Cursor | undefined): ParsedPort[] | undefined {

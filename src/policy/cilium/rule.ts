@@ -29,8 +29,8 @@ export function parseRule(at: Cursor, context: RuleContext): Rule | undefined {
   const subject = subjectAt === undefined ? undefined : parseSubjectSelector(subjectAt, context.namespace)
   fields.get('description')?.string()
   fields.get('labels')?.items()
-  const counts = SECTIONS.map((section) => fields.get(section)?.items()?.length ?? 0)
-  if (!SECTIONS.some((section) => fields.has(section)) || counts.every((count) => count === 0)) {
+  const sections = SECTIONS.flatMap((section) => fields.get(section) ?? [])
+  if (sections.every((section) => section.isList && section.items()?.length === 0)) {
     at.fail('holds no rule', 'add ingress or egress; `ingress: [{}]` denies everything that enters')
   }
   const explicit = parseDefaultDeny(fields.get('enableDefaultDeny'))
@@ -73,11 +73,9 @@ function parseSection(
   direction: Direction,
   context: RuleContext,
 ): (RuleElement | undefined)[] {
-  // That the section is a list has been checked with the others; asking again would report it twice.
   const at = fields.get(section)
-  if (at === undefined || !at.isList) return []
   const deny = section.endsWith('Deny')
-  return (at.items() ?? []).map((item, i) => {
+  return (at?.items() ?? []).map((item, i) => {
     return parseElement(item, direction, deny, { ...context, prefix: `${context.prefix}${section}[${i}]` })
   })
 }

@@ -75,7 +75,7 @@ function parseRequirements(at: Cursor): Requirement[] | undefined {
 }
 
 function parseMatchLabel(name: string, at: Cursor): Requirement | undefined {
-  const label = parseKey(name, at)
+  const label = parseKey(name, (message, mend) => at.failKey(message, mend))
   const value = parseValue(at)
   return label === undefined || value === undefined ? undefined : requireLabel(label.source, label.key, value)
 }
@@ -85,7 +85,7 @@ function parseExpression(at: Cursor): Requirement | undefined {
   if (fields === undefined) return undefined
   const keyAt = fields.get('key') ?? at.failMissing('key', 'name the label')
   const name = keyAt?.string()
-  const label = keyAt === undefined || name === undefined ? undefined : parseKey(name, keyAt)
+  const label = name === undefined ? undefined : parseKey(name, (message, mend) => keyAt?.fail(message, mend))
   const operator = parseOperator(
     fields.get('operator') ?? at.failMissing('operator', `use ${OPERATORS.join(', ')}`),
   )
@@ -112,16 +112,19 @@ function parseOperator(at: Cursor | undefined): Operator | undefined {
   return operator ?? at.fail('unknown operator', `use ${OPERATORS.join(', ')}`)
 }
 
-function parseKey(name: string, at: Cursor): { source: string; key: string } | undefined {
+function parseKey(
+  name: string,
+  fail: (message: string, mend: string) => undefined,
+): { source: string; key: string } | undefined {
   const label = parseLabelName(name, K8S_SOURCE)
   if (!SOURCES.includes(label.source)) {
-    return at.fail(
+    return fail(
       `label key "${name}" has the unknown source "${label.source}"`,
       `use one of ${SOURCES.join(', ')}, or no source, which means ${K8S_SOURCE}`,
     )
   }
   const problem = labelKeyProblem(label.key)
-  return problem === undefined ? label : at.fail(`label key "${name}" is not valid`, problem)
+  return problem === undefined ? label : fail(`label key "${name}" is not valid`, problem)
 }
 
 function parseValue(at: Cursor): string | undefined {

@@ -1,0 +1,270 @@
+// What is refused, where exactly, and what the message tells. What is admitted and means: test/conformance/policy.
+import t from 'tap'
+import { formatProblem } from '../../../../src/policy/problem.ts'
+import { parse, policyText } from '../../../helpers/policy-world.ts'
+
+/** Problems of a policy whose spec is given in YAML, two blanks deeper than `spec:` in line 5. */
+function problemsOf(spec: string): string[] {
+  const lines = spec.replace(/^\n|\n\s*$/g, '').split('\n')
+  const indent = /^ */.exec(lines[0] ?? '')?.[0].length ?? 0
+  const body = lines.map((line) => `  ${line.slice(indent)}`).join('\n')
+  const head = 'apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n  name: p\nspec:\n'
+  return parse(`${head}${body}\n`).problems.map(formatProblem)
+}
+
+const ONE_RULE = 'endpointSelector: {}\ningress:\n- '
+
+t.test('a problem names file, line, column, path, value and mend', async (t) => {
+  t.strictSame(
+    problemsOf(`
+      endpointSelector: {}
+      ingress:
+      - toPorts:
+        - ports:
+          - port: "80"
+            protocol: TPC`),
+    [
+      'policy.yaml:11:19: spec.ingress[0].toPorts[0].ports[0].protocol: unknown protocol (value: "TPC"); use TCP, UDP, SCTP, ANY',
+    ],
+  )
+})
+
+t.test('all problems of a document are reported at once', async (t) => {
+  const found = problemsOf(`
+    endpointSelector: {matchLabels: {"a b": x, c: 1}}
+    ingres: []
+    ingress:
+    - fromCIDR: [10.0.0.0/8]
+      toPorts:
+      - ports: [{port: 80, protocol: TCP}]
+        rules: {http: [{path: "*", method: 5}]}
+    egress:
+    - toFQDNs:
+      - matchName: a.com`)
+  t.equal(found.length, 8, found.join('\n'))
+  t.match(found, [
+    /^policy.yaml:6:\d+: spec.endpointSelector.matchLabels\["a b"\]: label key "a b" is not valid/,
+    /matchLabels.c: must be text \(value: 1\); put it in quotes: "1"/,
+  ])
+  t.ok(
+    found.some((text) =>
+      text.includes('7:3: spec.ingres: unknown field "ingres" (value: []); did you mean "ingress"?'),
+    ),
+  )
+  t.ok(found.some((text) => text.includes('spec.egress[0].toFQDNs: field "toFQDNs" is not supported yet')))
+})
+
+t.test('fields of the format that cannot be enforced are refused by name, at the name', async (t) => {
+  const cases: [string, RegExp][] = [
+    [
+      `${ONE_RULE}fromCIDRSet:\n  - cidr: 10.0.0.0/8`,
+      /:8:5: spec.ingress\[0\].fromCIDRSet: field "fromCIDRSet" is not supp/,
+    ],
+    [`${ONE_RULE}fromRequires: []`, /"fromRequires" is not supported yet/],
+    [`${ONE_RULE}icmps: []`, /"icmps" is not supported yet/],
+    [`${ONE_RULE}authentication: {mode: required}`, /"authentication" is not supported yet/],
+    ['endpointSelector: {}\negress:\n- toServices: []', /"toServices" is not supported yet/],
+    ['nodeSelector: {}\nendpointSelector: {}\ningress: [{}]', /"nodeSelector" is not supported yet/],
+    [`log: {value: x}\n${ONE_RULE}{}`, /"log" is not supported yet/],
+    [
+      `${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a}]}}]`,
+      /"dns" is not supported yet/,
+    ],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {kafka: []}}]`, /"kafka" is not supported yet/],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], listener: {}}]`, /"listener" is not supported yet/],
+    [
+      `${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{headerMatches: []}]}}]`,
+      /http\[0\].headerMatches: field "headerMatches" is not supported yet/,
+    ],
+    [
+      `${ONE_RULE}fromEntities: [remote-node]`,
+      /fromEntities\[0\]: entity "remote-node" is not supported yet/,
+    ],
+    [`${ONE_RULE}fromEntities: [wrld]`, /unknown entity "wrld" .*did you mean "world"\?/],
+    [
+      `${ONE_RULE}toPorts: [{ports: [{port: http}]}]`,
+      /named port "http" is not supported yet .*write the number/,
+    ],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "0x10"}]}]`, /named port "0x10" is not supported yet/],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "1", protocol: ICMP}]}]`, /protocol "ICMP" is not supported yet/],
+    [
+      'endpointSelector: {}\ningressDeny:\n- toPorts: [{ports: [{port: "1"}], rules: {}}]',
+      /"rules" is not supported yet/,
+    ],
+  ]
+  for (const [spec, expected] of cases) {
+    const found = problemsOf(spec)
+    t.match(found, [expected], spec)
+    t.equal(found.length, 1, found.join('\n'))
+  }
+})
+
+t.test('values are checked', async (t) => {
+  const port = (text: string): string => `${ONE_RULE}toPorts: [{ports: [${text}]}]`
+  const http = (text: string): string =>
+    `${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: ${text}}}]`
+  const select = (text: string): string => `endpointSelector: ${text}\ningress: [{}]`
+  const cases: [string, RegExp][] = [
+    [port('{port: "65536"}'), /port must be 0 to 65535 \(value: "65536"\)/],
+    [port('{port: ""}'), /is not a port number/],
+    [port('{port: 80}'), /must be text \(value: 80\); put it in quotes: "80"/],
+    [port('{protocol: TCP}'), /ports\[0\].port: is missing/],
+    [port('{port: "80", endPort: 79}'), /endPort is below port 80 \(value: 79\)/],
+    [port('{port: "80", endPort: "90"}'), /must be a whole number \(value: "90"\)/],
+    [port('{port: "0", endPort: 90}'), /a range cannot begin at port 0/],
+    [port('{port: "80", protocol: tcp}'), /protocol must be in capitals .*write TCP/],
+    [`${ONE_RULE}toPorts: [{ports: []}]`, /lists no port/],
+    [`${ONE_RULE}toPorts: [{}]`, /toPorts\[0\].ports: is missing/],
+    [http('[]'), /lists no rule .*write \[{}\]/],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {}}]`, /names no protocol/],
+    [http('[{path: ""}]'), /the pattern is empty/],
+    [http('[{path: "*"}]'), /the regular expression is refused: .*\(value: "\*"\)/],
+    [http('[{headers: ["X-A:b"]}]'), /is not a header .*blank after the colon/],
+    [http('[{headers: ["X-A:"]}]'), /is not a header/],
+    [http('[{headers: ["X-A: "]}]'), /header value is empty/],
+    [http('[{headers: X-A}]'), /headers: must be a list/],
+    [select('{matchLabels: {app: "a b"}}'), /is not a label value \(value: "a b"\)/],
+    [
+      select('{matchLabels: {"foo:app": a}}'),
+      /unknown source "foo" .*use one of k8s, any, reserved, container/,
+    ],
+    [
+      select('{matchExpressions: [{key: a, operator: Is}]}'),
+      /unknown operator .*In, NotIn, Exists, DoesNotExist/,
+    ],
+    [select('{matchExpressions: [{key: a, operator: In}]}'), /values: is missing/],
+    [select('{matchExpressions: [{key: a, operator: NotIn, values: []}]}'), /NotIn needs values/],
+    [select('{matchExpressions: [{key: a, operator: Exists, values: [b]}]}'), /Exists takes no values/],
+    [select('{matchExpressions: [{operator: Exists}]}'), /key: is missing/],
+    [select('[]'), /endpointSelector: must be a mapping/],
+    [
+      select('{matchLabels: {io.kubernetes.pod.namespace: other}}'),
+      /selects endpoints outside of namespace default/,
+    ],
+    [
+      `${ONE_RULE}fromEndpoints:\n  toPorts: []`,
+      /:8:5: spec.ingress\[0\].fromEndpoints: must be a list, but is empty/,
+    ],
+    ['endpointSelector: {}', /spec: holds no rule/],
+    ['endpointSelector: {}\ningress: []', /spec: holds no rule/],
+    ['ingress: [{}]', /endpointSelector: is missing/],
+    ['endpointSelector: {}\ningress: {}', /spec.ingress: must be a list/],
+    ['endpointSelector: {}\ningress: [{}]\nenableDefaultDeny: {ingress: "no"}', /must be true or false/],
+    [`${ONE_RULE}fromEndpoints: []\n  fromEntities: [host]`, /cannot be combined with fromEndpoints/],
+  ]
+  for (const [spec, expected] of cases) t.match(problemsOf(spec)[0], expected, spec)
+})
+
+t.test('documents as a whole', async (t) => {
+  const cases: [string, RegExp][] = [
+    ['hello', /policy.yaml:1:1: must be a mapping \(value: "hello"\)/],
+    ['kind: Pod\napiVersion: v1\nmetadata: {name: p}', /kind "Pod" is not supported yet/],
+    [
+      'kind: CiliumNetworkPolicy\napiVersion: cilium.io/v1\nmetadata: {name: p}',
+      /is not an apiVersion .*cilium.io\/v2/,
+    ],
+    ['metadata: {name: p}\nspec: {}', /kind: is missing/],
+    ['kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nspec: {}', /metadata: is missing/],
+    [
+      'kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata: {name: P}',
+      /metadata.name: is not a valid name/,
+    ],
+    ['kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata: {name: p}', /spec: is missing/],
+    [
+      'kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata: {name: p}\nspecs: []',
+      /specs: lists no rule/,
+    ],
+  ]
+  for (const [text, expected] of cases) t.match(parse(text).problems.map(formatProblem)[0], expected, text)
+})
+
+const GOOD = policyText({ endpointSelector: {}, ingress: [{}] }, 'good')
+
+t.test('a broken document does not hide the good ones beside it', async (t) => {
+  for (const broken of [
+    'a: [1',
+    'a: "b',
+    'a: b: c',
+    '\tx: 1',
+    '{',
+    'kind: Pod',
+    'a: *nowhere',
+    'a: 1\na: 2',
+    '- &x [*x]',
+  ]) {
+    const { policies, problems } = parse(
+      `${GOOD}\n---\n${broken}\n---\n${GOOD.replace('"good"', '"other"')}\n`,
+    )
+    t.same(
+      policies.map(({ key }) => key),
+      ['n/good', 'n/other'],
+      broken,
+    )
+    t.ok(problems.length > 0, broken)
+    for (const { line } of problems) t.ok(line >= 2 && line <= 5, `${broken}: line ${line}`)
+  }
+})
+
+t.test('broken YAML names line and column, and the policy as far as it can be read', async (t) => {
+  const { documents } = parse(
+    'kind: CiliumNetworkPolicy\nmetadata:\n  name: p\n  namespace: n\nspec: {a: [}\n',
+  )
+  t.equal(documents[0]?.key, 'n/p')
+  t.match(
+    documents[0]?.problems.map(formatProblem)[0],
+    /^policy.yaml:5:\d+: broken YAML: .*correct the YAML syntax/,
+  )
+})
+
+t.test('of two policies with one name in a file the later is refused', async (t) => {
+  const { policies, problems, documents } = parse(`${GOOD}\n---\n# again\n${GOOD}`)
+  t.equal(policies.length, 1)
+  t.match(problems.map(formatProblem), [
+    /^policy.yaml:4:1: metadata.name: policy n\/good is already defined at policy.yaml:1/,
+  ])
+  t.equal(documents.length, 2)
+})
+
+t.test('comments and empty documents are no documents', async (t) => {
+  t.equal(parse('').documents.length, 0)
+  t.equal(parse('# nothing\n---\n---\n# here\n').documents.length, 0)
+})
+
+t.test('a policy remembers its text and place', async (t) => {
+  const text = `# first\n---\n# about it\nkind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata:\n  name: p\nspec:\n  endpointSelector: {}\n  ingress: [{}]   \n---\n# end\n`
+  const [policy] = parse(text).policies
+  t.equal(policy?.line, 4)
+  t.equal(policy?.namespace, 'default')
+  t.match(policy?.yaml, /^# about it\nkind: CiliumNetworkPolicy\n[^]*ingress: \[\{\}\]\n$/)
+  t.notMatch(policy?.yaml, /---/)
+})
+
+t.test('what an exported object carries besides is accepted', async (t) => {
+  const { problems } = parse(
+    JSON.stringify({
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNetworkPolicy',
+      metadata: {
+        name: 'p',
+        uid: 'x',
+        resourceVersion: '1',
+        generation: 1,
+        creationTimestamp: '2026-01-01T00:00:00Z',
+        labels: { a: 'b' },
+        annotations: {},
+        managedFields: [],
+      },
+      spec: { endpointSelector: {}, description: 'text', labels: [{ key: 'a', value: 'b' }], ingress: [{}] },
+      status: { conditions: [] },
+    }),
+  )
+  t.same(problems, [])
+})
+
+t.test('anchors work, but cannot be piled up', async (t) => {
+  const spec = 'endpointSelector: &s {matchLabels: {a: b}}\ningress: [{fromEndpoints: [*s]}]'
+  t.same(problemsOf(spec), [])
+  const many = Array.from({ length: 200 }, () => '*a').join(',')
+  const bomb = `endpointSelector: &a {}\ningress: [${Array.from({ length: 100 }, (_, i) => (i === 0 ? `&b {fromEndpoints: [${many}]}` : '*b')).join(',')}]`
+  t.match(problemsOf(bomb), [/must be a mapping, but is empty/])
+})
