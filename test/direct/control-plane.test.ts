@@ -335,6 +335,25 @@ t.test('observe sends the past, then follows', async (t) => {
   call.cancel()
 })
 
+t.test('an agent that stops while somebody follows', async (t) => {
+  const dir = stateDir(t)
+  const agent = await startAgent(t, dir)
+  const worker = new Mailbox<LogLine>()
+  startWorker(t, dir, 0, { log: logTo(worker) })
+  await connected(agent)
+  const client = new (protos().weir.v1.AgentService)(...agentChannel(instancePaths(dir).agentSocket))
+  t.teardown(() => client.close())
+  const received = new Mailbox<unknown>()
+  const call = client.Observe({ follow: true })
+  const ended = new Promise((resolve) => call.on('error', resolve))
+  call.on('data', received.push)
+  agent.flows.append('{}')
+  await received.take()
+  await agent.rpc.close()
+  t.match(await ended, { code: /^(1|14)$/ }, 'cancelled or unavailable')
+  await worker.takeUntil((line) => line.msg.startsWith('agent lost'))
+})
+
 t.test('an error of the agent keeps its code and message', async (t) => {
   const dir = stateDir(t)
   await startAgent(t, dir)
