@@ -18,7 +18,7 @@ export function removeDatapath(paths: InstancePaths): string[] {
     attachments.remove(device)
   }
   if (interfaceIndex(REDIRECT_DEVICE) !== 0) removed.push(`device ${REDIRECT_DEVICE}`)
-  removeSteering(paths.bpffsDir)
+  removeSteering(paths)
   if (existsSync(paths.bpffsDir)) {
     rmSync(paths.bpffsDir, { recursive: true })
     removed.push(`maps in ${paths.bpffsDir}`)

@@ -54,9 +54,8 @@ export interface DatapathOptions {
  * @throws WeirError NOT_PRIVILEGED, KERNEL_UNSUPPORTED, LAYOUT_MISMATCH, KERNEL_CALL_FAILED
  */
 export function openDatapath(options: DatapathOptions): Datapath {
-  const { bpffsDir } = options.paths
-  checkRequirements(bpffsDir)
-  const redirectIfindex = ensureSteering(bpffsDir)
+  checkRequirements(options.paths.bpffsDir)
+  const redirectIfindex = ensureSteering(options.paths)
   return new KernelDatapath(options, redirectIfindex)
 }
 

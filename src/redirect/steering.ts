@@ -3,7 +3,9 @@ import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { hasIPv6 } from '../lib/ipv6.ts'
+import type { InstancePaths } from '../lib/paths.ts'
 import { BpfObject } from './bpf-object.ts'
+import { disableEarlyDemux, restoreEarlyDemux } from './early-demux.ts'
 import { run, runJson, tryRun } from './iproute.ts'
 import { MARK_MASK, MARK_TO_PROXY } from './layouts.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
@@ -27,7 +29,8 @@ const FAMILIES = ['-4', '-6'] as const
 type Family = (typeof FAMILIES)[number]
 
 /** Idempotent. @returns interface index of weir0. */
-export function ensureSteering(bpffsDir: string): number {
+export function ensureSteering({ bpffsDir, stateDir }: InstancePaths): number {
+  disableEarlyDemux(stateDir)
   const ifindex = ensureRedirectDevice(bpffsDir)
   for (const family of enabledFamilies()) ensurePolicyRouting(family)
   ensureSkLookup(bpffsDir)
@@ -35,8 +38,9 @@ export function ensureSteering(bpffsDir: string): number {
 }
 
 /** Remove all of it; the link goes with the bpffs directory. */
-export function removeSteering(bpffsDir: string): void {
+export function removeSteering({ bpffsDir, stateDir }: InstancePaths): void {
   unpinSkLookup(bpffsDir)
+  restoreEarlyDemux(stateDir)
   for (const family of FAMILIES) {
     // Each rule until none is left: an interrupted start may have left more than one.
     while (tryRun('ip', family, 'rule', 'del', ...skipLocalRule())) continue
