@@ -68,3 +68,32 @@ export async function curl(from: Namespace, url: string, options: CurlOptions = 
     connects: report.num_connects,
   }
 }
+
+export interface Answer {
+  /** 0 = none was received. */
+  readonly status: number
+  /** New connections that were made for this. */
+  readonly connects: number
+}
+
+/** One curl for many requests, one after the other, over as few connections as both ends allow. */
+export async function curlEach(
+  from: Namespace,
+  urls: readonly string[],
+  headers: readonly string[] = [],
+): Promise<Answer[]> {
+  const lines = urls.flatMap((url) => [`url = "${url}"`, 'output = "/dev/null"'])
+  const command = ['curl', '--silent', '--noproxy', '*', '--globoff', '--max-time', '60', '--config', '-']
+  const options = headers.flatMap((header) => ['--header', header])
+  const result = await from.exec([...command, ...options, '--write-out', '%{http_code} %{num_connects}\\n'], {
+    input: lines.join('\n'),
+    check: false,
+    timeoutMs: 90_000,
+  })
+  return result.stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number))
+    .map(([status = 0, connects = 0]) => ({ status, connects }))
+}

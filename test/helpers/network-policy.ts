@@ -1,0 +1,42 @@
+// CiliumNetworkPolicy objects that read like what they mean.
+
+type Labels = Readonly<Record<string, string>>
+type Rule = Readonly<Record<string, unknown>>
+
+export interface HttpRule {
+  readonly method?: string
+  readonly path?: string
+  readonly host?: string
+}
+
+/** Selects the pods with the label `app: APP`. The policy is named after them. */
+export function networkPolicy(
+  app: string,
+  rules: { readonly ingress?: readonly Rule[]; readonly egress?: readonly Rule[] },
+): Rule {
+  return {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNetworkPolicy',
+    metadata: { name: `${app}-policy` },
+    spec: { endpointSelector: { matchLabels: { app } }, ...rules },
+  }
+}
+
+const matching = (app: string): { readonly matchLabels: Labels } => ({ matchLabels: { app } })
+
+export const fromPods = (...apps: readonly string[]): Rule => ({ fromEndpoints: apps.map(matching) })
+export const toPods = (...apps: readonly string[]): Rule => ({ toEndpoints: apps.map(matching) })
+export const fromEntity = (entity: string): Rule => ({ fromEntities: [entity] })
+export const toEntity = (entity: string): Rule => ({ toEntities: [entity] })
+
+const portsOf = (protocol: string, ports: readonly number[]): Rule => ({
+  ports: ports.map((port) => ({ port: String(port), protocol })),
+})
+
+export const onTcp = (...ports: readonly number[]): Rule => ({ toPorts: [portsOf('TCP', ports)] })
+export const onUdp = (...ports: readonly number[]): Rule => ({ toPorts: [portsOf('UDP', ports)] })
+
+/** Only these requests. */
+export const onHttp = (port: number, ...http: readonly HttpRule[]): Rule => ({
+  toPorts: [{ ...portsOf('TCP', [port]), rules: { http } }],
+})
