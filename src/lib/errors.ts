@@ -4,7 +4,8 @@
 export const ERROR_CODES = {
   CONFIG_INVALID: 'A flag or a file holds a value that cannot be used.',
   ENDPOINTS_INVALID: 'The endpoints file is broken; the last good version stays in force.',
-  POLICY_INVALID: 'A policy document is broken or uses an unsupported field; its last good version stays in force.',
+  POLICY_INVALID:
+    'A policy document is broken or uses an unsupported field; its last good version stays in force.',
   REGEX_INVALID: 'A regular expression of a rule is not valid RE2 or is too large.',
   NOT_PRIVILEGED: 'The process lacks root or a capability.',
   KERNEL_UNSUPPORTED: 'libbpf, bpffs or a kernel feature is missing.',
@@ -16,6 +17,7 @@ export const ERROR_CODES = {
   ALREADY_RUNNING: 'Another instance uses the same state directory.',
   AGENT_UNREACHABLE: 'Nothing answers on the socket of the agent.',
   NOT_FOUND: 'The named object does not exist.',
+  INTERNAL: 'A fault of Weir itself: please report it with the message.',
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES

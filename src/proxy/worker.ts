@@ -17,6 +17,10 @@ import { ProxyListener } from './listener.ts'
 
 /** Bound on loopback only, so that no endpoint can dial it. Workers share it by SO_REUSEPORT. */
 export const PROXY_PORT = 15_900
+/** Counted beside the reasons of connections and requests. */
+export const WORKER_REASONS = {
+  ACCESS_LOG_LOST: 'Access-log records that were dropped because the file or the agent was slow.',
+} as const
 const MAPS_RETRY_MS = 200
 const LISTEN_ADDRESSES = [
   ['ipv4', '127.0.0.1'],
@@ -77,7 +81,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       connectionsTotal: listener.counters.total,
       requestsAllowed: enforcer.counters.allowed,
       requestsDenied: enforcer.counters.denied,
-      errors: Object.fromEntries([...listener.counters.refused, ...enforcer.counters.errors]),
+      errors: Object.fromEntries([
+        ...listener.counters.refused,
+        ...enforcer.counters.errors,
+        ...counted('ACCESS_LOG_LOST', accessLog.lost),
+      ]),
     }),
   })
   sinks.push(agentSink(client))
@@ -103,4 +111,8 @@ async function openMaps(options: WorkerOptions): Promise<ProxyMaps> {
       await new Promise((resolve) => setTimeout(resolve, MAPS_RETRY_MS))
     }
   }
+}
+
+function counted(reason: keyof typeof WORKER_REASONS, count: number): [string, number][] {
+  return count === 0 ? [] : [[reason, count]]
 }

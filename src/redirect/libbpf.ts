@@ -140,10 +140,10 @@ export function libbpf(): ReturnType<typeof declare> {
 /** Register a ring buffer callback; the returned pointer stays valid for the life of the process. */
 export function ringSampleCallback(handler: (data: Uint8Array) => void): Pointer {
   const callback = (_ctx: unknown, data: Pointer, size: number): number => {
-    handler(koffi.decode(data, koffi.array('uint8_t', Number(size), 'Typed')) as Uint8Array)
+    handler(koffi.decode(data, koffi.array('uint8_t', size, 'Typed')) as Uint8Array)
     return 0
   }
-  return koffi.register(callback, koffi.pointer(sampleCallback)) as unknown as Pointer
+  return koffi.register(callback, koffi.pointer(sampleCallback))
 }
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))

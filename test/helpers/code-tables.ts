@@ -4,8 +4,12 @@ import { HTTP_CODES } from '../../src/l7rules/http1/codes.ts'
 import { VERDICT_REASONS } from '../../src/l7rules/verdict.ts'
 import { ERROR_CODES } from '../../src/lib/errors.ts'
 import { REFUSAL_REASONS } from '../../src/proxy/connection.ts'
+import { ENFORCER_REASONS } from '../../src/proxy/enforcer.ts'
+import { ENFORCER_REASONS } from '../../src/proxy/enforcer.ts'
 import { RELAY_ERROR_CODES } from '../../src/proxy/relay-parser.ts'
 import { CLOSE_REASONS } from '../../src/proxy/relay.ts'
+import { WORKER_REASONS } from '../../src/proxy/worker.ts'
+import { WORKER_REASONS } from '../../src/proxy/worker.ts'
 import { DROP_REASONS } from '../../src/redirect/layouts.ts'
 
 export interface CodeTable {
@@ -55,6 +59,30 @@ export const CODE_TABLES: readonly CodeTable[] = [
     heading: 'Connections that the proxy refuses',
     introduction: 'Counted per worker in `weir status`; the client gets RST.',
     codes: entries(REFUSAL_REASONS),
+  },
+  {
+    name: 'ENFORCER_REASONS',
+    heading: 'Connections that policy refuses',
+    introduction: 'Counted per worker in `weir status`; the client gets RST.',
+    codes: entries(ENFORCER_REASONS),
+  },
+  {
+    name: 'WORKER_REASONS',
+    heading: 'Losses of a worker',
+    introduction: 'Counted per worker in `weir status`.',
+    codes: entries(WORKER_REASONS),
+  },
+  {
+    name: 'ENFORCER_REASONS',
+    heading: 'Connections without identity or policy',
+    introduction: 'As above, when it is not known who speaks, or the policy does not allow the connection.',
+    codes: entries(ENFORCER_REASONS),
+  },
+  {
+    name: 'WORKER_REASONS',
+    heading: 'Troubles of a worker',
+    introduction: 'Counted per worker in `weir status`.',
+    codes: entries(WORKER_REASONS),
   },
   {
     name: 'CLOSE_REASONS',
