@@ -33,9 +33,3 @@ t.test('every table of codes in src/ is documented', async (t) => {
     }
   }
 })
-
-t.test('a code stands in one table only', async (t) => {
-  const codes = CODE_TABLES.flatMap((table) => table.codes.map(([code]) => code.split(' ')[0]))
-  const repeated = codes.filter((code, index) => codes.indexOf(code) !== index)
-  t.strictSame(repeated, [])
-})
