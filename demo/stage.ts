@@ -1,6 +1,6 @@
 // The stage of the demo: a node and three pods as network namespaces, nginx in one of them. Knows how to take away
 // all of it, also what a demo that was killed has left.
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runSync } from '../test/helpers/command.ts'
 import { isRunning, Namespace } from '../test/helpers/namespace.ts'
@@ -122,5 +122,4 @@ function isMounted(path: string): boolean {
 function unmountIfUnused(path: string): void {
   if (!isMounted(path) || readdirSync(path).some((name) => !name.endsWith('.debug'))) return
   runSync(['umount', path])
-  if (path.startsWith('/run/')) rmdirSync(path)
 }
