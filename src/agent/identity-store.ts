@@ -42,10 +42,7 @@ export class FileIdentityStore implements IdentityStore {
   /** A file that does not exist is empty. @throws WeirError CONFIG_INVALID when it cannot be used. */
   load(): LabelledIdentity[] {
     if (!existsSync(this.#path)) return []
-    const identities = this.#read().map(({ identity, labels }) => ({
-      identity: asIdentity(identity),
-      labels: LabelSet.parse(labels),
-    }))
+    const identities = this.#read()
     this.#refuseRepeated(identities)
     return identities
   }
@@ -75,9 +72,13 @@ export class FileIdentityStore implements IdentityStore {
     }
   }
 
-  #read(): z.infer<typeof FORMAT>['identities'] {
+  #read(): LabelledIdentity[] {
     try {
-      return FORMAT.parse(JSON.parse(readFileSync(this.#path, 'utf8'))).identities
+      const { identities } = FORMAT.parse(JSON.parse(readFileSync(this.#path, 'utf8')))
+      return identities.map(({ identity, labels }) => ({
+        identity: asIdentity(identity),
+        labels: LabelSet.parse(labels),
+      }))
     } catch (cause) {
       const reason =
         cause instanceof z.ZodError ? z.prettifyError(cause).replaceAll('\n', ' ') : errorMessage(cause)
