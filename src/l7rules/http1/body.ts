@@ -1,25 +1,45 @@
 // Framing of a chunked body with its trailers (RFC 9112 §7.1). Bodies with a length or until the end of
 // the connection need no more than a counter, which the session keeps.
-import { CHUNK_EXTENSION, COLON, CR, FIELD_VALUE, HEX, LF, SEMICOLON, TOKEN } from './chars.ts'
+import {
+  BACKSLASH,
+  COLON,
+  CR,
+  EQUALS,
+  FIELD_VALUE,
+  HEX,
+  LF,
+  QUOTE,
+  QUOTED_TEXT,
+  SEMICOLON,
+  TOKEN,
+} from './chars.ts'
 import { type HttpCode } from './codes.ts'
 import { lineStartCode, nameEndCode } from './fields.ts'
 import { MAX_CHUNK_EXTENSION_BYTES, MAX_CHUNK_SIZE_DIGITS, MAX_TRAILER_BYTES } from './limits.ts'
 
 // chunk          = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+// chunk-ext      = *( ";" chunk-ext-name [ "=" chunk-ext-val ] )     without the grammar's bad white space
+// chunk-ext-val  = token / quoted-string
 // last-chunk     = 1*("0") [ chunk-ext ] CRLF
 // chunked-body   = *chunk last-chunk trailer-section CRLF
 const SIZE = 0
-const EXTENSION = 1
-const SIZE_LF = 2
-const DATA = 3
-const DATA_CR = 4
-const DATA_LF = 5
-const TRAILER_LINE = 6
-const TRAILER_NAME = 7
-const TRAILER_VALUE = 8
-const TRAILER_LF = 9
-const LAST_LF = 10
-const DONE = 11
+const EXTENSION_START = 1
+const EXTENSION_NAME = 2
+const EXTENSION_VALUE_START = 3
+const EXTENSION_VALUE = 4
+const EXTENSION_QUOTED = 5
+const EXTENSION_ESCAPED = 6
+const EXTENSION_END = 7
+const SIZE_LF = 8
+const DATA = 9
+const DATA_CR = 10
+const DATA_LF = 11
+const TRAILER_LINE = 12
+const TRAILER_NAME = 13
+const TRAILER_VALUE = 14
+const TRAILER_LF = 15
+const LAST_LF = 16
+const DONE = 17
 
 /** Fields that a recipient may merge into the head too late or wrongly (RFC 9110 §6.5.1). */
 const FORBIDDEN_TRAILERS = new Set([
@@ -99,11 +119,6 @@ export class ChunkedBody {
     switch (this.phase) {
       case SIZE:
         return this.sizeByte(byte)
-      case EXTENSION:
-        if (byte === CR) this.phase = SIZE_LF
-        else if (CHUNK_EXTENSION[byte] === 0) return byte === LF ? 'HTTP_BARE_LF' : 'HTTP_BAD_CHUNK_EXTENSION'
-        else if (++this.extensionBytes > MAX_CHUNK_EXTENSION_BYTES) return 'HTTP_CHUNK_EXTENSION_TOO_LONG'
-        return undefined
       case SIZE_LF:
         if (byte !== LF) return 'HTTP_BARE_CR'
         this.phase = this.size === 0 ? TRAILER_LINE : DATA
@@ -112,11 +127,13 @@ export class ChunkedBody {
         if (byte !== CR) return 'HTTP_BAD_CHUNK_END'
         this.phase = DATA_LF
         return undefined
-      default:
+      case DATA_LF:
         if (byte !== LF) return 'HTTP_BAD_CHUNK_END'
         this.phase = SIZE
         this.digits = 0
         return undefined
+      default:
+        return this.extensionByte(byte)
     }
   }
 
@@ -130,11 +147,28 @@ export class ChunkedBody {
     if (this.digits === 0) return 'HTTP_BAD_CHUNK_SIZE'
     if (byte === CR) this.phase = SIZE_LF
     else if (byte === SEMICOLON) {
-      this.phase = EXTENSION
+      this.phase = EXTENSION_START
       this.extensionBytes = 1
     } else {
       // White space too: RFC 9112 §7.1.1 calls it bad, and padded sizes are a known way to smuggle.
       return byte === LF ? 'HTTP_BARE_LF' : 'HTTP_BAD_CHUNK_SIZE'
+    }
+    return undefined
+  }
+
+  private extensionByte(byte: number): HttpCode | undefined {
+    const phase = this.phase
+    const mayEnd = phase === EXTENSION_NAME || phase === EXTENSION_VALUE || phase === EXTENSION_END
+    if (byte === CR && mayEnd) {
+      this.phase = SIZE_LF
+      return undefined
+    }
+    if (++this.extensionBytes > MAX_CHUNK_EXTENSION_BYTES) return 'HTTP_CHUNK_EXTENSION_TOO_LONG'
+    if (byte === SEMICOLON && mayEnd) this.phase = EXTENSION_START
+    else {
+      const next = extensionPhase(phase, byte)
+      if (next === undefined) return byte === LF ? 'HTTP_BARE_LF' : 'HTTP_BAD_CHUNK_EXTENSION'
+      this.phase = next
     }
     return undefined
   }
@@ -173,5 +207,29 @@ export class ChunkedBody {
         this.phase = DONE
         return undefined
     }
+  }
+}
+
+/** Where a byte leads that does not end the extension; undefined when it is not allowed. */
+function extensionPhase(phase: number, byte: number): number | undefined {
+  switch (phase) {
+    case EXTENSION_START:
+      return TOKEN[byte] === 0 ? undefined : EXTENSION_NAME
+    case EXTENSION_NAME:
+      if (byte === EQUALS) return EXTENSION_VALUE_START
+      return TOKEN[byte] === 0 ? undefined : EXTENSION_NAME
+    case EXTENSION_VALUE_START:
+      if (byte === QUOTE) return EXTENSION_QUOTED
+      return TOKEN[byte] === 0 ? undefined : EXTENSION_VALUE
+    case EXTENSION_VALUE:
+      return TOKEN[byte] === 0 ? undefined : EXTENSION_VALUE
+    case EXTENSION_QUOTED:
+      if (byte === QUOTE) return EXTENSION_END
+      if (byte === BACKSLASH) return EXTENSION_ESCAPED
+      return QUOTED_TEXT[byte] === 0 ? undefined : EXTENSION_QUOTED
+    case EXTENSION_ESCAPED:
+      return QUOTED_TEXT[byte] === 0 ? undefined : EXTENSION_QUOTED
+    default:
+      return undefined
   }
 }

@@ -4,9 +4,12 @@ export const HTAB = 0x09
 export const LF = 0x0a
 export const CR = 0x0d
 export const SP = 0x20
+export const QUOTE = 0x22
 export const SLASH = 0x2f
 export const COLON = 0x3a
 export const SEMICOLON = 0x3b
+export const EQUALS = 0x3d
+export const BACKSLASH = 0x5c
 
 function table(ranges: readonly (readonly [first: number, last: number])[], chars = ''): Uint8Array {
   const bytes = new Uint8Array(256)
@@ -31,8 +34,8 @@ export const FIELD_VALUE = table(
   '\t',
 )
 
-/** Chunk extensions. Stricter than RFC 9112 §7.1.1 by obs-text, which nobody sends there. */
-export const CHUNK_EXTENSION = table([[0x20, 0x7e]], '\t')
+/** Within quoted strings of chunk extensions (RFC 9110 §5.6.4), but no obs-text, which nobody sends there. */
+export const QUOTED_TEXT = table([[0x20, 0x7e]], '\t')
 
 /** unreserved, RFC 3986 §2.3. */
 export const UNRESERVED = table([DIGITS, UPPER, LOWER], '-._~')

@@ -207,10 +207,14 @@ export class FieldSection {
           this.flags |= UPGRADE_HTTP2
           return undefined
         }
-        if (equalsIgnoringCase(b, nameStart, CONTENT_LENGTH)) return this.length(b, valueStart, valueEnd)
+        if (equalsIgnoringCase(b, nameStart, CONTENT_LENGTH)) {
+          if (hasTab(b, nameEnd, lineEnd)) return 'HTTP_BAD_CONTENT_LENGTH'
+          return this.length(b, valueStart, valueEnd)
+        }
         return isUnderscored(b, nameStart, CONTENT_LENGTH) ? 'HTTP_AMBIGUOUS_FIELD_NAME' : undefined
       case 17:
         if (equalsIgnoringCase(b, nameStart, TRANSFER_ENCODING)) {
+          if (hasTab(b, nameEnd, lineEnd)) return 'HTTP_UNSUPPORTED_TRANSFER_ENCODING'
           return this.transferEncoding(b, valueStart, valueEnd)
         }
         return isUnderscored(b, nameStart, TRANSFER_ENCODING) ? 'HTTP_AMBIGUOUS_FIELD_NAME' : undefined
@@ -291,6 +295,12 @@ function isUnderscored(b: Buffer, start: number, name: Uint8Array): boolean {
     if (asDash !== name[i]) return false
   }
   return true
+}
+
+/** White space that RFC 9110 §5.5 allows, but not all parsers take off: too risky where it frames a message. */
+function hasTab(b: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (b[i] === HTAB) return true
+  return false
 }
 
 function itemEnd(b: Buffer, start: number, end: number): number {

@@ -203,8 +203,8 @@ export class RequestHead implements HttpRequest {
           break
         default: {
           // VERSION: the byte that ended the target, then ten more, looked at together.
-          if (b[i] !== SP) return this.stopAt(i - start, targetCode(b[i]!))
           this.targetEnd = i - start
+          if (b[i] !== SP) return this.stopAt(i - start, targetCode(b[i]!))
           if (stop - i <= VERSION_BYTES) {
             return this.stopAt(i - start, stop === limit ? 'HTTP_REQUEST_LINE_TOO_LONG' : undefined)
           }

@@ -241,6 +241,7 @@ const LENGTHS: readonly RequestCase[] = [
   refused('hexadecimal', post('Content-Length: 0x5\r\n', 'abcde'), 'HTTP_BAD_CONTENT_LENGTH'),
   refused('fraction', post('Content-Length: 5.0\r\n', 'abcde'), 'HTTP_BAD_CONTENT_LENGTH'),
   refused('space within', post('Content-Length: 5 5\r\n', 'abcde'), 'HTTP_BAD_CONTENT_LENGTH'),
+  refused('TAB behind it', post('Content-Length: 5\t\r\n', 'abcde'), 'HTTP_BAD_CONTENT_LENGTH'),
   refused('16 digits', post('Content-Length: 1000000000000000\r\n'), 'HTTP_BAD_CONTENT_LENGTH'),
   refused(
     'repeated',
@@ -252,7 +253,9 @@ const LENGTHS: readonly RequestCase[] = [
 
 const TRANSFER_ENCODINGS: readonly RequestCase[] = [
   accepted('chunked', chunked('5\r\nabcde\r\n0\r\n\r\n')),
-  accepted('any case', post('transfer-ENCODING: \tChunked \r\n', '0\r\n\r\n')),
+  accepted('any case', post('transfer-ENCODING:  Chunked \r\n', '0\r\n\r\n')),
+  refused('TAB before it', post('Transfer-Encoding:\tchunked\r\n'), 'HTTP_UNSUPPORTED_TRANSFER_ENCODING'),
+  refused('TAB behind it', post('Transfer-Encoding: chunked\t\r\n'), 'HTTP_UNSUPPORTED_TRANSFER_ENCODING'),
   refused(
     'behind Content-Length',
     post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
@@ -304,6 +307,12 @@ const CHUNKS: readonly RequestCase[] = [
   refused('size ends with CR', chunked('1\rx\r\n'), 'HTTP_BARE_CR'),
   refused('extension ends with LF', chunked('1;a\nx\r\n'), 'HTTP_BARE_LF'),
   refused('control byte in extension', chunked('1;a\0\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
+  accepted('escape in an extension', chunked('1;a="\\"\t ";b\r\nx\r\n0\r\n\r\n')),
+  refused('empty extension', chunked('1;\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
+  refused('space in an extension', chunked('1; a\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
+  refused('extension without value', chunked('1;a=\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
+  refused('byte behind a quoted value', chunked('1;a="b"c\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
+  refused('line end in a quoted value', chunked('1;a="b\r\nx\r\n'), 'HTTP_BAD_CHUNK_EXTENSION'),
   accepted('extensions of 256 bytes', chunked(`1;${'a'.repeat(255)}\r\nx\r\n0\r\n\r\n`)),
   refused(
     'extensions of 257 bytes',
