@@ -5,10 +5,8 @@ import { VERDICT_REASONS } from '../../src/l7rules/verdict.ts'
 import { ERROR_CODES } from '../../src/lib/errors.ts'
 import { REFUSAL_REASONS } from '../../src/proxy/connection.ts'
 import { ENFORCER_REASONS } from '../../src/proxy/enforcer.ts'
-import { ENFORCER_REASONS } from '../../src/proxy/enforcer.ts'
 import { RELAY_ERROR_CODES } from '../../src/proxy/relay-parser.ts'
 import { CLOSE_REASONS } from '../../src/proxy/relay.ts'
-import { WORKER_REASONS } from '../../src/proxy/worker.ts'
 import { WORKER_REASONS } from '../../src/proxy/worker.ts'
 import { DROP_REASONS } from '../../src/redirect/layouts.ts'
 
@@ -69,18 +67,6 @@ export const CODE_TABLES: readonly CodeTable[] = [
   {
     name: 'WORKER_REASONS',
     heading: 'Losses of a worker',
-    introduction: 'Counted per worker in `weir status`.',
-    codes: entries(WORKER_REASONS),
-  },
-  {
-    name: 'ENFORCER_REASONS',
-    heading: 'Connections without identity or policy',
-    introduction: 'As above, when it is not known who speaks, or the policy does not allow the connection.',
-    codes: entries(ENFORCER_REASONS),
-  },
-  {
-    name: 'WORKER_REASONS',
-    heading: 'Troubles of a worker',
     introduction: 'Counted per worker in `weir status`.',
     codes: entries(WORKER_REASONS),
   },
