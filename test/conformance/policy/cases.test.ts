@@ -347,7 +347,9 @@ function verdict(world: PolicyWorld, text: string): string {
   const direction = arrow === '<' ? 'ingress' : 'egress'
   if (request === undefined) return world.verdict(subject, direction, peer, port)
   const [method = '', path = '', ...headers] = request.split(' ')
-  const fields = Object.fromEntries(headers.map((one) => one.split('=')))
+  const fields: Record<string, string> = {}
+  for (const header of headers)
+    fields[header.slice(0, header.indexOf('='))] = header.slice(header.indexOf('=') + 1)
   return world.allows(subject, direction, peer, port, { method, path, headers: fields }) ? 'ok' : '403'
 }
 

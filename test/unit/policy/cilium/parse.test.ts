@@ -1,4 +1,5 @@
 // What is refused, where exactly, and what the message tells. What is admitted and means: test/conformance/policy.
+import fc from 'fast-check'
 import t from 'tap'
 import { formatProblem } from '../../../../src/policy/problem.ts'
 import { parse, policyText } from '../../../helpers/policy-world.ts'
@@ -267,4 +268,63 @@ t.test('anchors work, but cannot be piled up', async (t) => {
   const many = Array.from({ length: 200 }, () => '*a').join(',')
   const bomb = `endpointSelector: &a {}\ningress: [${Array.from({ length: 100 }, (_, i) => (i === 0 ? `&b {fromEndpoints: [${many}]}` : '*b')).join(',')}]`
   t.match(problemsOf(bomb), [/must be a mapping, but is empty/])
+})
+
+t.test('no text makes it throw, and what it admits it admits again from the text it keeps', async () => {
+  const good = policyText(
+    {
+      endpointSelector: {
+        matchLabels: { app: 'a' },
+        matchExpressions: [{ key: 'b', operator: 'In', values: ['c'] }],
+      },
+      ingress: [
+        {
+          fromEndpoints: [{ matchLabels: { 'any:app': 'b' } }],
+          toPorts: [
+            {
+              ports: [{ port: '80', protocol: 'TCP' }],
+              rules: { http: [{ path: '/a', headers: ['X: y'] }] },
+            },
+          ],
+        },
+      ],
+      egressDeny: [{ toEntities: ['world'], toPorts: [{ ports: [{ port: '1', endPort: 9 }] }] }],
+    },
+    'p',
+  )
+  const scraps = fc.constantFrom(
+    ...'{}[]:,"\'&*-!|>?%@`#~\n\t\0 ',
+    '\n---\n',
+    'null',
+    '[]',
+    '{}',
+    '80',
+    '*a',
+    '&a ',
+    '<<: *a',
+  )
+  const edit = fc.tuple(fc.nat(good.length), fc.nat(6), scraps)
+  const damaged = fc.array(edit, { minLength: 1, maxLength: 4 }).map((edits) => {
+    return edits.reduce((text, [at, gone, scrap]) => text.slice(0, at) + scrap + text.slice(at + gone), good)
+  })
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        damaged,
+        fc.string({ unit: 'binary' }),
+        fc.array(scraps).map((all) => all.join('')),
+      ),
+      (text) => {
+        const { policies, documents } = parse(text)
+        for (const { policy, problems } of documents) {
+          if ((policy === undefined) !== problems.length > 0) throw new Error('neither admitted nor refused')
+        }
+        for (const { yaml, rules } of policies) {
+          const [again] = parse(yaml).policies
+          if (JSON.stringify(again?.rules) !== JSON.stringify(rules)) throw new Error('means something else')
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  )
 })
