@@ -25,9 +25,11 @@ function script(random: () => number): ScriptEvent[] {
     if (random() < 0.1) requests = randomBytes(random, below(200))
     events.push({ direction: ORIGINAL, bytes: Buffer.from(requests, 'latin1') })
     let responses = ''
-    for (let count = below(4); count > 0; count--)
-      responses += SHORT_RESPONSES[below(SHORT_RESPONSES.length)]!
-    if (random() < 0.2) responses = responses.slice(0, below(responses.length)) + randomBytes(random, 2)
+    for (let count = below(4); count > 0; count--) {
+      const table = random() < 0.9 ? GOOD_RESPONSES : SHORT_RESPONSES
+      responses += table[below(table.length)]!.bytes
+    }
+    if (random() < 0.1) responses = responses.slice(0, below(responses.length)) + randomBytes(random, 2)
     events.push({ direction: REPLY, bytes: Buffer.from(responses, 'latin1') })
   }
   if (random() < 0.3) events.push({ direction: ORIGINAL, bytes: 'end' })
