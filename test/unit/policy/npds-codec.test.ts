@@ -5,7 +5,15 @@ import type { NetworkPolicy as WirePolicy } from '../../../src/gen/cilium/Networ
 import type { PortNetworkPolicyRule } from '../../../src/gen/cilium/PortNetworkPolicyRule.ts'
 import { asEndpointId, asIdentity } from '../../../src/lib/brands.ts'
 import { protos } from '../../../src/lib/rpc/load.ts'
-import type { HttpRule, NetworkPolicy, PortPolicy, PortRule } from '../../../src/policy/network-policy.ts'
+import type {
+  HeaderAction,
+  HeaderMatcher,
+  HttpRule,
+  NetworkPolicy,
+  PortPolicy,
+  PortRule,
+  ValueMatch,
+} from '../../../src/policy/network-policy.ts'
 import { NOBODY, decodeNetworkPolicy, encodeNetworkPolicy } from '../../../src/policy/npds-codec.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../../src/policy/snapshot-codec.ts'
 import { sampleSnapshot } from '../../helpers/snapshot.ts'
@@ -22,27 +30,108 @@ function overTheWire(policy: WirePolicy): NetworkPolicy__Output {
 
 const text = fc.string({ maxLength: 20 })
 const identity = fc.integer({ min: 1, max: 0xffff_fffe }).map(asIdentity)
-const httpRule: fc.Arbitrary<HttpRule> = fc
-  .record(
-    {
-      name: fc.string({ minLength: 1 }),
-      method: text,
-      path: text,
-      host: text,
-      headers: fc.array(
-        fc.record({ name: fc.constantFrom('x-a', 'x-b'), value: fc.option(text, { nil: undefined }) }),
+const mode = fc.constantFrom<('audit' | 'shadow')[]>('audit', 'shadow')
+/** Present keys only: an absent one means the default, and that is what comes back. */
+const optional = <Key extends string, T>(
+  key: Key,
+  value: fc.Arbitrary<T>,
+): fc.Arbitrary<{ [K in Key]?: T }> =>
+  fc
+    .option(value, { nil: undefined })
+    .map((given) => (given === undefined ? {} : { [key]: given }) as { [K in Key]?: T })
+
+const valueMatch: fc.Arbitrary<ValueMatch> = fc.oneof(
+  fc.constant<ValueMatch>({ kind: 'present' }),
+  fc.record({
+    kind: fc.constantFrom<('exact' | 'prefix' | 'suffix' | 'contains')[]>(
+      'exact',
+      'prefix',
+      'suffix',
+      'contains',
+    ),
+    text: fc.string({ minLength: 1, maxLength: 20 }),
+    ignoreCase: fc.boolean(),
+  }),
+  text.map((regex): ValueMatch => ({ kind: 'regex', regex })),
+  fc.record({ kind: fc.constant('range' as const), start: fc.maxSafeInteger(), end: fc.maxSafeInteger() }),
+)
+/** Those that no other field can say: at least one of both is set. */
+const matcher: fc.Arbitrary<HeaderMatcher> = fc
+  .record({
+    name: fc.constantFrom(':path', ':method', ':authority', 'x-a'),
+    match: valueMatch,
+    invert: fc.boolean(),
+    missingAsEmpty: fc.boolean(),
+  })
+  .filter(({ invert, missingAsEmpty }) => invert || missingAsEmpty)
+const headerAction: fc.Arbitrary<HeaderAction> = fc
+  .tuple(
+    fc.record({
+      name: fc.constantFrom('x-a', 'x-b'),
+      value: text,
+      onMatch: fc.constantFrom<HeaderAction['onMatch'][]>('continue', 'fail', 'delete'),
+      onMismatch: fc.constantFrom<HeaderAction['onMismatch'][]>(
+        'fail',
+        'continue',
+        'add',
+        'delete',
+        'replace',
       ),
-    },
-    { requiredKeys: ['name', 'headers'] },
+    }),
+    optional('isSecret', fc.constant(true)),
   )
-  .map((rule) => ({ ...rule }))
-const portRule: fc.Arbitrary<PortRule> = fc.record({
-  name: text,
-  precedence: fc.integer({ min: 0, max: 0xffff_ffff }),
-  deny: fc.boolean(),
-  remoteIdentities: fc.option(fc.array(identity), { nil: undefined }),
-  http: fc.option(fc.array(httpRule, { maxLength: 3 }), { nil: undefined }),
-})
+  .map(([action, secret]) => ({ ...action, ...secret }))
+const nonEmpty = <T>(items: fc.Arbitrary<T>): fc.Arbitrary<T[]> =>
+  fc.array(items, { minLength: 1, maxLength: 3 })
+const httpRule: fc.Arbitrary<HttpRule> = fc
+  .tuple(
+    fc.record(
+      {
+        name: fc.string({ minLength: 1 }),
+        method: text,
+        path: text,
+        host: text,
+        headers: fc.array(
+          fc.record({ name: fc.constantFrom('x-a', 'x-b'), value: fc.option(text, { nil: undefined }) }),
+        ),
+      },
+      { requiredKeys: ['name', 'headers'] },
+    ),
+    optional('matchers', nonEmpty(matcher)),
+    optional('headerActions', nonEmpty(headerAction)),
+    optional('mode', mode),
+  )
+  .map(([rule, ...others]) => Object.assign({ ...rule }, ...others) as HttpRule)
+const verdict: fc.Arbitrary<Pick<PortRule, 'deny' | 'http'> & { passes: boolean }> = fc.oneof(
+  fc.record({
+    deny: fc.constant(false),
+    http: fc.option(fc.array(httpRule, { maxLength: 3 }), { nil: undefined }),
+    passes: fc.constant(false),
+  }),
+  fc.constant({ deny: true, http: undefined, passes: false }),
+  fc.constant({ deny: false, http: undefined, passes: true }),
+)
+const portRule: fc.Arbitrary<PortRule> = fc
+  .tuple(
+    verdict,
+    fc.record({
+      name: text,
+      precedence: fc.integer({ min: 7, max: 0xffff_ffff }),
+      remoteIdentities: fc.option(
+        fc.array(identity).map((ids) => ids.sort((a, b) => a - b)),
+        { nil: undefined },
+      ),
+    }),
+    optional('proxyId', fc.integer({ min: 1, max: 0xffff })),
+    optional('mode', mode),
+  )
+  .map(([{ passes, ...given }, rule, ...others]): PortRule => {
+    // One tier: passes that disagree are refused.
+    return Object.assign(
+      { ...rule, ...given, ...(passes ? { passPrecedence: 7 } : {}) },
+      ...others,
+    )
+  })
 const portRange = fc.oneof(
   fc.constant({ port: 0, endPort: 0 }),
   fc.tuple(fc.integer({ min: 1, max: 0xffff }), fc.integer({ min: 1, max: 0xffff })).map(([a, b]) => {
@@ -54,7 +143,7 @@ const portPolicy: fc.Arbitrary<PortPolicy> = fc
   .map(([range, rules]) => ({ ...range, rules }))
 const networkPolicy: fc.Arbitrary<NetworkPolicy> = fc.record({
   endpointId: fc.integer({ min: 1, max: 0xffff }).map(asEndpointId),
-  endpointIps: fc.array(fc.ipV4(), { maxLength: 2 }),
+  endpointIps: fc.array(fc.ipV4(), { minLength: 1, maxLength: 2 }),
   ingress: fc.array(portPolicy, { maxLength: 3 }),
   egress: fc.array(portPolicy, { maxLength: 3 }),
 })
@@ -97,40 +186,86 @@ t.test('a rule that selects nobody does not become a rule for everybody', async 
   t.same(wire.ingressPerPortPolicies?.[0]?.rules?.[0]?.remotePolicies, [NOBODY])
 })
 
-const withRule = (rule: PortNetworkPolicyRule): WirePolicy => ({
-  endpointId: 1,
-  ingressPerPortPolicies: [{ port: 80, rules: [rule] }],
+const IPS = { endpointId: 1, endpointIps: ['10.0.0.1'] }
+const withRule = (...rules: PortNetworkPolicyRule[]): WirePolicy => ({
+  ...IPS,
+  ingressPerPortPolicies: [{ port: 80, rules }],
 })
-const withHeader = (header: object): WirePolicy =>
-  withRule({ httpRules: { httpRules: [{ headers: [header] }] } })
+const withHttp = (rule: object): WirePolicy => withRule({ httpRules: { httpRules: [rule] } })
+const withHeader = (header: object): WirePolicy => withHttp({ headers: [header] })
+const withAction = (action: object): WirePolicy => withHttp({ headerMatches: [action] })
 
 const REFUSED: [string, WirePolicy, RegExp][] = [
-  ['endpoint 0', {}, /endpoint_id must be 1\.\.65535/],
-  ['a pass rule', withRule({ passPrecedence: 5 }), /rules\[0\]: pass_precedence/],
-  ['a rule for one listener', withRule({ proxyId: 5 }), /proxy_id/],
+  ['endpoint 0', {}, /NetworkPolicyResource endpoint_id must be non-zero/],
+  ['a large endpoint id', { endpointId: 65_536, endpointIps: ['::1'] }, /endpoint_id must be 1\.\.65535/],
+  ['no address', { endpointId: 1 }, /NetworkPolicyResource has no endpoint ips/],
+  [
+    'a pass upwards',
+    withRule({ precedence: 1000, passPrecedence: 2000 }),
+    /rules\[0\]: PortNetworkPolicyRule: pass_precedence 2000 must be lower than precedence 1000$/,
+  ],
+  [
+    'passes that disagree',
+    withRule({ precedence: 300, passPrecedence: 100 }, { precedence: 250, passPrecedence: 200 }),
+    /ingress_per_port_policies: PortNetworkPolicy: Inconsistent pass precedence 200 != 100$/,
+  ],
+  [
+    'passes that disagree where entries meet',
+    {
+      ...IPS,
+      egressPerPortPolicies: [
+        { port: 80, endPort: 90, rules: [{ precedence: 300, passPrecedence: 100 }] },
+        { port: 90, endPort: 95, rules: [{ precedence: 250, passPrecedence: 200 }] },
+      ],
+    },
+    /egress_per_port_policies: PortNetworkPolicy: Inconsistent pass precedence 200 != 100$/,
+  ],
+  ['a large proxy_id', withRule({ proxyId: 65_536 }), /proxy_id 65536/],
   ['SNI patterns', withRule({ serverNames: ['a.example'] }), /server_names/],
   ['TLS termination', withRule({ downstreamTlsContext: {} }), /downstream_tls_context/],
   ['TLS origination', withRule({ upstreamTlsContext: {} }), /upstream_tls_context/],
-  ['Kafka rules', withRule({ kafkaRules: {} }), /kafkaRules/],
-  ['generic rules', withRule({ l7Rules: {} }), /l7Rules/],
-  ['a named parser', withRule({ l7Proto: 'memcache' }), /l7_proto memcache/],
+  ['Kafka rules', withRule({ kafkaRules: {} }), /kafka_rules/],
+  ['generic rules', withRule({ l7Rules: {} }), /l7_rules/],
+  ['a named parser', withRule({ l7Proto: 'memcache' }), /l7_proto "memcache"/],
+  ['a mode of tomorrow', withRule({ weirMode: 7 as 0 }), /rules\[0\]: weir_mode 7/],
+  ['HTTP rules that deny', withRule({ deny: true, httpRules: {} }), /http_rules .* deny/],
   [
-    'header rewriting',
-    withRule({ httpRules: { httpRules: [{ headerMatches: [{ name: 'a' }] }] } }),
-    /header_matches/,
+    'HTTP rules that pass',
+    withRule({ precedence: 9, passPrecedence: 5, httpRules: {} }),
+    /http_rules .* pass_precedence/,
   ],
-  ['an inverted matcher', withHeader({ name: 'a', presentMatch: true, invertMatch: true }), /invert_match/],
-  ['absence', withHeader({ name: 'a', presentMatch: false }), /exact value or presence/],
-  ['a prefix', withHeader({ name: 'a', stringMatch: { prefix: 'x' } }), /exact value or presence/],
   [
-    'ignored case',
-    withHeader({ name: 'a', stringMatch: { exact: 'x', ignoreCase: true } }),
-    /exact value or presence/,
+    'an empty prefix',
+    withHeader({ name: 'a', stringMatch: { prefix: '' } }),
+    /string_match\.prefix: is empty/,
   ],
-  ['an exact path', withHeader({ name: ':path', stringMatch: { exact: '/' } }), /:path must use/],
-  ['another pseudo-header', withHeader({ name: ':scheme', presentMatch: true }), /:scheme/],
-  ['a descending range', { endpointId: 1, egressPerPortPolicies: [{ port: 80, endPort: 60 }] }, /80-60/],
-  ['a range from 0', { endpointId: 1, egressPerPortPolicies: [{ port: 0, endPort: 60 }] }, /0-60/],
+  ['an empty string_match', withHeader({ name: 'a', stringMatch: {} }), /string_match: matches nothing/],
+  [
+    'a range beyond 2^53',
+    withHeader({ name: 'a', rangeMatch: { start: 0, end: 2 ** 60 } }),
+    /range_match: exceeds 2\^53/,
+  ],
+  ['another pseudo-header', withHeader({ name: ':scheme', presentMatch: true }), /headers\[0\]: .*:scheme/],
+  ['a header without name', withHeader({ presentMatch: true }), /header name ""/],
+  [
+    'a secret of SDS',
+    withAction({ name: 'a', valueSdsSecret: 's' }),
+    /header_matches\[0\]: value_sds_secret/,
+  ],
+  ['an action of tomorrow', withAction({ name: 'a', matchAction: 9 as 0 }), /match_action 9/],
+  ['another action of tomorrow', withAction({ name: 'a', mismatchAction: 9 as 0 }), /mismatch_action 9/],
+  [
+    'a descending range',
+    { ...IPS, egressPerPortPolicies: [{ port: 80, endPort: 60 }] },
+    /\[0\]: PortNetworkPolicy: Invalid port range, end port is less than start port 80-60$/,
+  ],
+  [
+    'a range from 0',
+    { ...IPS, egressPerPortPolicies: [{ port: 0, endPort: 80 }] },
+    /PortNetworkPolicy: Invalid port range including the wildcard zero port 0-80$/,
+  ],
+  ['a large port', { ...IPS, egressPerPortPolicies: [{ port: 65_536 }] }, /port 65536/],
+  ['a large last port', { ...IPS, egressPerPortPolicies: [{ port: 1, endPort: 65_536 }] }, /end_port 65536/],
 ]
 for (const [what, message, expected] of REFUSED) {
   t.test(`refuses ${what}`, async (t) => {
@@ -147,13 +282,65 @@ t.test('a policy of another agent', async (t) => {
         { port: 53, protocol: 'UDP' },
         {
           port: 80,
-          rules: [{ l7Proto: 'http', httpRules: { httpRules: [{ headers: [{ name: 'X-Up' }] }] } }],
+          rules: [
+            {
+              precedence: 200,
+              passPrecedence: 200,
+              proxyId: 9,
+              remotePolicies: [7, 5],
+            },
+            { l7Proto: 'http', httpRules: { httpRules: [{ headers: [{ name: 'X-Up' }] }] } },
+          ],
         },
       ],
     }),
   )
   t.equal(decoded.ingress.length, 1, 'an entry for UDP never meets a TCP connection')
-  t.match(decoded.ingress[0]?.rules[0]?.http, [
-    { name: /http_rules\[0\]/, headers: [{ name: 'x-up', value: undefined }] },
-  ])
+  const [pass, http] = decoded.ingress[0]?.rules ?? []
+  t.match(pass, { passPrecedence: 200, proxyId: 9, remoteIdentities: [5, 7], deny: false })
+  t.match(http?.http, [{ name: /http_rules\[0\]/, headers: [{ name: 'x-up', value: undefined }] }])
+})
+
+t.test('matchers of Envoy become the fields that are matched together, where they can', async (t) => {
+  const decode = (...headers: object[]): HttpRule | undefined =>
+    decodeNetworkPolicy(overTheWire(withHttp({ headers }))).ingress[0]?.rules[0]?.http?.[0]
+  t.match(
+    decode(
+      { name: ':path', stringMatch: { exact: '/a.b' } },
+      { name: ':method', safeRegexMatch: { regex: 'GET|PUT' } },
+      { name: ':authority', exactMatch: 'a.test' },
+      { name: 'x-a', exactMatch: '1' },
+    ),
+    {
+      path: '/a\\.b',
+      method: 'GET|PUT',
+      host: 'a\\.test',
+      headers: [{ name: 'x-a', value: '1' }],
+      matchers: undefined,
+    },
+  )
+  t.match(
+    decode(
+      { name: ':path', stringMatch: { safeRegex: { regex: '/a.*' } } },
+      { name: ':path', stringMatch: { safeRegex: { regex: '.*b' } } },
+      { name: ':path', stringMatch: { exact: '/ab' }, invertMatch: true },
+      { name: 'x-a', presentMatch: false },
+      { name: 'x-b', presentMatch: false, invertMatch: true },
+      { name: 'x-c', prefixMatch: 'p' },
+      { name: 'x-c', suffixMatch: 's' },
+      { name: 'x-c', containsMatch: 'c' },
+    ),
+    {
+      path: '/a.*',
+      headers: [{ name: 'x-b', value: undefined }],
+      matchers: [
+        { name: ':path', match: { kind: 'regex', regex: '.*b' }, invert: false },
+        { name: ':path', match: { kind: 'exact', text: '/ab' }, invert: true },
+        { name: 'x-a', match: { kind: 'present' }, invert: true },
+        { name: 'x-c', match: { kind: 'prefix', text: 'p', ignoreCase: false } },
+        { name: 'x-c', match: { kind: 'suffix', text: 's' } },
+        { name: 'x-c', match: { kind: 'contains', text: 'c' } },
+      ],
+    },
+  )
 })
