@@ -46,6 +46,7 @@ export const HTTP_CODES = {
   },
   HTTP_HEAD_TOO_LARGE: { status: 431, text: 'The head is larger than 64 KiB.' },
   HTTP_TOO_MANY_FIELDS: { status: 431, text: 'The head has more than 128 fields.' },
+  HTTP_HEAD_TIMEOUT: { status: 408, text: 'The head was not complete 60 seconds after its first byte.' },
   HTTP_HEAD_TRUNCATED: { status: 400, text: 'The client ended the connection within a head.' },
   HTTP_MISSING_HOST: { status: 400, text: 'An HTTP/1.1 request has no Host field.' },
   HTTP_REPEATED_HOST: { status: 400, text: 'The Host field is repeated.' },

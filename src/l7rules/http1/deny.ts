@@ -3,9 +3,11 @@ import { HTTP_CODES, type HttpCode } from './codes.ts'
 
 export const DENIED_STATUS = 403
 
-const REASONS: Readonly<Record<number, string>> = {
+/** RFC 9110 §15, for every status of ours. */
+const PHRASES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   403: 'Forbidden',
+  408: 'Request Timeout',
   414: 'URI Too Long',
   431: 'Request Header Fields Too Large',
   501: 'Not Implemented',
@@ -54,7 +56,7 @@ export function refusal(code: HttpCode, isHead: boolean): Buffer {
 
 function render(status: number, connection: string, body: Uint8Array, isHead: boolean): Buffer {
   const head =
-    `HTTP/1.1 ${status} ${REASONS[status] ?? ''}\r\n` +
+    `HTTP/1.1 ${status} ${PHRASES[status] ?? ''}\r\n` +
     `content-type: text/plain\r\ncontent-length: ${body.length}\r\n${connection}\r\n`
   return Buffer.concat(isHead ? [Buffer.from(head)] : [Buffer.from(head), body])
 }

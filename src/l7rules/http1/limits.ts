@@ -7,6 +7,8 @@ export const MAX_REQUEST_LINE_BYTES = 32 * 1024
 /** Start line, fields and empty line. Must not exceed the receive buffer of the relay. Above: 431. */
 export const MAX_HEAD_BYTES = 64 * 1024
 export const MAX_FIELDS = 128
+/** From the first byte of a request head to its last. Above: 408. */
+export const HEAD_TIMEOUT_MS = 60_000
 /** 15 decimal digits stay below 2^53. */
 export const MAX_CONTENT_LENGTH_DIGITS = 15
 /** Leading zeros count. 8 digits stay below 2^32. */

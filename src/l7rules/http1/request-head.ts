@@ -144,14 +144,15 @@ export class RequestHead implements HttpRequest {
     return position - start
   }
 
-  /** The rest of the head under way will not come: make it one that failed. */
-  truncate(): void {
-    this.code = 'HTTP_HEAD_TRUNCATED'
+  /** The head under way will not be completed: make it one that failed. */
+  giveUp(code: HttpCode): void {
+    this.code = code
     this.failedAt = this.phase === FIELDS ? this.fields.at : this.at
     this.method = ''
     this.target = ''
     this.path = ''
     this.host = ''
+    this.isVersion10 = false
     this.isConnect = false
     this.phase = START
   }

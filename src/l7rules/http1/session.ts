@@ -20,6 +20,7 @@ import { HTTP_CODES, type HttpCode } from './codes.ts'
 import { CLOSE, denial, DENIED_STATUS, PERSIST, PERSIST_VERSION_10, refusal } from './deny.ts'
 import { AWAITED, BROKEN, DENIED, Exchanges, MALFORMED, type Slot } from './exchanges.ts'
 import { FAILED, MORE } from './fields.ts'
+import { HEAD_TIMEOUT_MS } from './limits.ts'
 import { type HttpExchange, type HttpJudge } from './request.ts'
 import { RequestHead } from './request-head.ts'
 import { ResponseHead } from './response-head.ts'
@@ -65,6 +66,7 @@ export class Http1Session implements ProtocolParser {
   private isSwallowing = false
   /** A part of a head was looked at and retained. */
   private isWithinHead = false
+  private headDeadlineMs = Number.POSITIVE_INFINITY
   /** A request that may turn the connection into a tunnel waits for its response. */
   private isGated = false
 
@@ -109,6 +111,16 @@ export class Http1Session implements ProtocolParser {
     this.abandon('HTTP_CONNECTION_LOST', nowMs)
   }
 
+  /** When the request head that is arriving must be complete; Infinity when none is. The caller looks after each call. */
+  get deadlineMs(): number {
+    return this.isWithinHead && !this.isDead ? this.headDeadlineMs : Number.POSITIVE_INFINITY
+  }
+
+  /** `deadlineMs` has passed: the client that drips its head gets 408 in its turn. */
+  expire(nowMs: number): void {
+    if (nowMs >= this.deadlineMs) this.giveUpHead('HTTP_HEAD_TIMEOUT', nowMs)
+  }
+
   /** No further request may be looked at now. */
   private get isBlocked(): boolean {
     return this.isGated || this.exchanges.isFull
@@ -120,6 +132,7 @@ export class Http1Session implements ProtocolParser {
     // What lies between `from` and `i` is to pass and was not handed over yet: one step for all of it.
     let from = start
     let i = start
+    const wasWithinHead = this.isWithinHead
     this.isWithinHead = false
     while (i < end && this.request !== STUCK) {
       if (this.request !== HEAD) {
@@ -141,6 +154,7 @@ export class Http1Session implements ProtocolParser {
       if (this.isBlocked) break
       const length = this.requestHead.parse(b, i, end)
       if (length === MORE) {
+        if (!wasWithinHead || i > start) this.headDeadlineMs = nowMs + HEAD_TIMEOUT_MS
         this.isWithinHead = true
         break
       }
@@ -227,6 +241,12 @@ export class Http1Session implements ProtocolParser {
     this.refuseInTurn(slot, head.code, nowMs)
   }
 
+  private giveUpHead(code: HttpCode, nowMs: number): void {
+    this.isWithinHead = false
+    this.requestHead.giveUp(code)
+    this.malformed(nowMs)
+  }
+
   /** @returns the position up to which the bytes belong to the body. */
   private requestBody(b: Buffer, start: number, end: number): number {
     let next = end
@@ -271,8 +291,7 @@ export class Http1Session implements ProtocolParser {
 
   private endOriginal(nowMs: number): void {
     if (this.isWithinHead) {
-      this.requestHead.truncate()
-      this.malformed(nowMs)
+      this.giveUpHead('HTTP_HEAD_TRUNCATED', nowMs)
       return
     }
     if (this.request === STUCK) return

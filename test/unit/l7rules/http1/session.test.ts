@@ -1,7 +1,8 @@
 // What a session does over several messages: order of answers, denials, tunnels, ends.
 import t from 'tap'
 import { refusal } from '../../../../src/l7rules/http1/deny.ts'
-import { MAX_OUTSTANDING } from '../../../../src/l7rules/http1/limits.ts'
+import { HEAD_TIMEOUT_MS, MAX_OUTSTANDING } from '../../../../src/l7rules/http1/limits.ts'
+import { type Http1Session } from '../../../../src/l7rules/http1/session.ts'
 import { ORIGINAL, REPLY } from '../../../../src/l7rules/parser.ts'
 import {
   ALLOWED,
@@ -497,6 +498,35 @@ t.test('tunnels', async (t) => {
     connection.send(REPLY, response('no').replace('200 OK', '407 No'))
     t.equal(downstream(connection), response('no').replace('200 OK', '407 No') + DENIAL)
   })
+})
+
+t.test('a head that takes too long', async (t) => {
+  const steps = connect()
+  const session = steps.subject.parser as Http1Session
+  const bytes = Buffer.from(request('/1') + request('/2'))
+  let from = 0
+  steps.pass = (_direction, count) => (from += count)
+  const receive = (end: number, nowMs: number) => session.receive(ORIGINAL, bytes, from, end, nowMs)
+  const length = request('/1').length
+  t.equal(session.deadlineMs, Infinity)
+  receive(1, 5)
+  t.equal(session.deadlineMs, 5 + HEAD_TIMEOUT_MS)
+  receive(length - 1, 50)
+  t.equal(session.deadlineMs, 5 + HEAD_TIMEOUT_MS, 'counts from its first byte')
+  receive(length, 60)
+  t.equal(session.deadlineMs, Infinity)
+  receive(length + 2, 70)
+  session.expire(69 + HEAD_TIMEOUT_MS)
+  t.ok(session.wants(ORIGINAL), 'too early')
+  session.expire(70 + HEAD_TIMEOUT_MS)
+  t.notOk(session.wants(ORIGINAL))
+  t.equal(downstream(steps), '', 'not before its turn')
+  const answer = Buffer.from(response('one'))
+  session.receive(REPLY, answer, 0, answer.length, 80 + HEAD_TIMEOUT_MS)
+  t.equal(steps.errorCode, 'HTTP_HEAD_TIMEOUT')
+  t.equal(downstream(steps), refused('HTTP_HEAD_TIMEOUT'))
+  t.strictSame(statuses(steps), [200, 408])
+  t.equal(session.deadlineMs, Infinity)
 })
 
 t.test('the client ends', async (t) => {
