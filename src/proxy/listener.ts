@@ -3,7 +3,7 @@ import type { ListeningSocket, ListenOptions, Network, Socket } from './io/types
 import {
   count,
   createConnectionCounters,
-  REFUSAL_REASONS,
+  type REFUSAL_REASONS,
   type ConnectionCounters,
   type ConnectionDecision,
   type ConnectionResolver,

@@ -91,9 +91,7 @@ export class RelayParser implements Steps {
   receive(direction: FlowDirection, buffer: Buffer, start: number, end: number): void {
     if (this.#isOver) return
     const retained = this.#retained[direction]
-    if (this.isBlocked[direction] === true) {
-      retained.append(buffer, start, end)
-    } else if (retained.length === 0) {
+    if (retained.length === 0) {
       this.#offer(direction, buffer, start, end)
       retained.append(buffer, this.#cursor, end)
     } else {
@@ -229,13 +227,14 @@ export class RelayParser implements Steps {
       if (this.#retained[direction].length > this.#maxRetainedBytes) this.error('RETAINED_TOO_LARGE')
     }
     if (this.#isOver) return this.#output.fail(this.#errorCode)
-    for (const direction of DIRECTIONS) {
-      if (this.#isFinishDue[direction] !== true || this.#isFinished[direction] === true) continue
-      this.#isFinished[direction] = true
-      this.#output.finish(direction)
-      if (this.#isOver) return
-    }
+    for (const direction of DIRECTIONS) this.#finishIfDue(direction)
     this.#output.settled()
+  }
+
+  #finishIfDue(direction: FlowDirection): void {
+    if (this.#isOver || this.#isFinished[direction] === true || this.#isFinishDue[direction] !== true) return
+    this.#isFinished[direction] = true
+    this.#output.finish(direction)
   }
 
   /** Returns true when the parser was called, so that its wishes may have changed. */

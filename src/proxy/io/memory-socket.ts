@@ -101,7 +101,10 @@ export class MemorySocket implements Socket {
   serve(): void {
     if (this.isClosed) return
     if (this.#isFlushDue) this.#flush()
-    if (this.isClosed) return
+    this.#serveEvent()
+  }
+
+  #serveEvent(): void {
     const event = this.peer.events[0]
     if (event === undefined) return
     if (event.kind === 'error' && this.#brokenErrno === '') this.#break(event.errno)
@@ -111,7 +114,7 @@ export class MemorySocket implements Socket {
     if (event.kind === 'data') this.#deliver(event.bytes)
     else if (event.kind === 'fin') this.#deliverFin()
     else this.#fail(event.errno)
-    if (!this.isClosed && this.peer.events.length > 0) this.#wake()
+    if (this.peer.events.length > 0) this.#wake()
   }
 
   #connected(): void {

@@ -110,7 +110,7 @@ export class TcpSocket implements Socket, FdHandler {
     }
     const pointer = buffer === receiveBuffer ? receivePointer : addressOf(buffer)
     const sent = this.#send(pointer + start, end - start)
-    if (sent === end - start || this.#brokenErrno !== 0) return true
+    if (sent < 0 || sent === end - start) return true
     queue.append(buffer, start + sent, end)
     return false
   }
@@ -229,14 +229,14 @@ export class TcpSocket implements Socket, FdHandler {
   #flush(): void {
     const queue = this.#queue
     const sent = this.#send(addressOf(queue.buffer) + queue.start, queue.length)
-    if (this.#brokenErrno !== 0) return
+    if (sent < 0) return
     queue.consume(sent)
     if (queue.length > 0) return
     if (this.#isFinRequested) this.#sendFin()
     this.#handler?.onDrain()
   }
 
-  /** Returns the bytes that the kernel took; 0 also when the connection is broken. */
+  /** Returns the bytes that the kernel took; -1 when the connection is broken. */
   #send(pointer: number, length: number): number {
     for (;;) {
       const sent = send(this.#fd, pointer, length, MSG_NOSIGNAL)
@@ -245,7 +245,7 @@ export class TcpSocket implements Socket, FdHandler {
       if (code === EAGAIN) return 0
       if (code === EINTR) continue
       this.#break(code)
-      return 0
+      return -1
     }
   }
 
