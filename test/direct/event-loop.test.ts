@@ -10,6 +10,12 @@ import t from 'tap'
 import { connectTo, openDescriptors, openLoopbackRelay, serveLoopback } from '../helpers/loopback-relay.ts'
 import { waitFor } from '../helpers/wait.ts'
 
+/** What few-descriptors.ts prints. */
+interface Counters {
+  readonly active: number
+  readonly accept: { readonly acceptExhausted: number }
+}
+
 /** How late timers of 10 ms come, sorted, in ms. */
 async function timerLateness(): Promise<number[]> {
   const late: number[] = []
@@ -90,7 +96,7 @@ t.test('a fault in a handler is raised, and costs other sockets nothing', async 
     })
     client.write('into the bug')
   })
-  const [error] = await once(process, 'uncaughtException')
+  const [error] = (await once(process, 'uncaughtException')) as [Error]
   t.match(error, { message: 'a bug of ours' })
   const other = await connectTo(relay)
   other.write('still alive')
@@ -115,7 +121,7 @@ t.test('a worker thread is refused', async (t) => {
      })`,
     { eval: true },
   )
-  const [code] = await once(worker, 'message')
+  const [code] = (await once(worker, 'message')) as [string]
   t.equal(code, 'KERNEL_UNSUPPORTED')
   await worker.terminate()
 })
@@ -133,9 +139,9 @@ t.test('running out of descriptors is counted, and over when some are free again
   child.stderr.pipe(process.stderr)
   const output = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const port = Number((await output.next()).value)
-  const counters = async (): Promise<{ accept: { acceptExhausted: number }; active: number }> => {
+  const counters = async (): Promise<Counters> => {
     child.stdin.write('\n')
-    return JSON.parse((await output.next()).value ?? '{}')
+    return JSON.parse(String((await output.next()).value)) as Counters
   }
   const clients = Array.from({ length: 60 }, () => {
     const socket = net.connect({ port, host: '127.0.0.1' })

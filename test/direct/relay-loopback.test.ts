@@ -131,7 +131,7 @@ t.test('a server that does not read stops the client, and memory stays bounded',
 
 t.test('half-close: the server answers after the FIN of the client, and the other way round', async (t) => {
   const server = await serveLoopback((socket) => {
-    void receiveAll(socket).then((request) => socket.end(`got ${request}`))
+    void receiveAll(socket).then((request) => socket.end(`got ${request.toString()}`))
   })
   const relay = openLoopbackRelay({ serverPort: server.port })
   t.equal((await exchange(await connectTo(relay), Buffer.from('all'))).toString(), 'got all')

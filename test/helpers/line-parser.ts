@@ -3,6 +3,7 @@
 //   allow <text>   passes         deny <text>   is dropped and answered `denied`
 //   hold           passes; the client's further lines wait until the server says `release`
 //   quit           is answered `bye`, then the connection ends        bad   is answered `error`, then an error
+//   last           passes, and is the last that the server gets
 //   throw          throws         cheat         passes more than there is
 import {
   ORIGINAL,
@@ -71,6 +72,9 @@ export class LineParser implements ProtocolParser {
         steps.drop(ORIGINAL, bytes)
         steps.inject(REPLY, Buffer.from('bye\n'))
         steps.finish(REPLY)
+        return steps.finish(ORIGINAL)
+      case 'last':
+        steps.pass(ORIGINAL, bytes)
         return steps.finish(ORIGINAL)
       case 'throw':
         throw new Error('parser bug')

@@ -120,6 +120,29 @@ t.test('an answer of the parser and its FIN reach a client that goes on sending'
   t.same(ends, ['PARSER_CLOSED'])
 })
 
+t.test(
+  'a parser that ends the requests early: the answer still comes, then the connection ends',
+  async (t) => {
+    const { client, server, run, ends } = openLineRelay()
+    client.send('last\nallow never\n')
+    run()
+    t.equal(server.received.toString(), 'last\n')
+    t.ok(server.hasFin)
+    server.send('answer\n')
+    run()
+    t.equal(client.received.toString(), 'answer\n')
+    t.notOk(client.hasFin)
+    server.end()
+    run()
+    t.ok(client.hasFin)
+    client.send('discarded')
+    client.end()
+    run()
+    t.notOk(client.hasReset)
+    t.same(ends, ['PARSER_CLOSED'])
+  },
+)
+
 t.test('after an error the client gets what was due before it, then FIN; the server RST', async (t) => {
   const { client, server, run, ends, parser } = openLineRelay()
   server.send('greeting\n')
