@@ -1,7 +1,7 @@
 // CiliumNetworkPolicy objects that read like what they mean.
 
 type Labels = Readonly<Record<string, string>>
-type Rule = Readonly<Record<string, unknown>>
+export type Rule = Readonly<Record<string, unknown>>
 
 export interface HttpRule {
   readonly method?: string

@@ -36,11 +36,12 @@ export class RawHttpClient {
     this.socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: server\r\n\r\n`).join(''))
   }
 
-  /** The next one in order. Only responses with Content-Length are understood. Rejects when there is none in 5 s. */
+  /** The next one in order; only those with Content-Length are understood. Rejects when there is none in 5 s. */
   async response(): Promise<RawResponse> {
     let timer: NodeJS.Timeout | undefined
     const isLate = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('no response within 5 s')), 5_000)
+      void this.ended.then((how) => reject(new Error(`no response before ${how}`)))
     })
     try {
       return await Promise.race([this.#responses.take(), isLate])

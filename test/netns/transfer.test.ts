@@ -118,7 +118,7 @@ if (canRunPrivileged(t)) {
       const port = WEB
       for (const i of [0, 1] as const) {
         const [a, b] = [addressesOf(server)[i]!, addressesOf(second)[i]!]
-        const localPort = 40_000
+        const localPort = 20_000 + i // none that the kernel gives out
         const first = await RawHttpClient.open(client, { host: a, port }, { localPort })
         const other = await RawHttpClient.open(client, { host: b, port }, { localPort })
         first.get('/ok/first')
