@@ -49,6 +49,8 @@ const NOW_MS = 1_000
 interface Flow {
   /** Unconsumed bytes, as the relay retains them. */
   retained: Buffer
+  /** The parser did not want the direction when it was last asked. */
+  isBlocked: boolean
   isEnded: boolean
   isEndTold: boolean
   isFinished: boolean
@@ -64,6 +66,7 @@ interface Flow {
 function newFlow(): Flow {
   return {
     retained: Buffer.alloc(0),
+    isBlocked: false,
     isEnded: false,
     isEndTold: false,
     isFinished: false,
@@ -207,7 +210,9 @@ export class MemoryConnection<S extends Subject = Subject> implements Steps {
     const flow = this.flows[direction]
     flow.received += bytes.length
     flow.retained = Buffer.concat([flow.retained, bytes])
-    if (!this.isOver() && this.subject.parser.wants(direction)) this.offer(direction)
+    if (this.isOver()) return
+    if (this.subject.parser.wants(direction)) this.offer(direction)
+    else flow.isBlocked = true
   }
 
   /** In a buffer that is used again afterwards and in which the bytes stand somewhere else each time. */
@@ -238,11 +243,14 @@ export class MemoryConnection<S extends Subject = Subject> implements Steps {
       isMoving = false
       for (const direction of [ORIGINAL, REPLY] as const) {
         const flow = this.flows[direction]
-        if (this.isOver() || !this.subject.parser.wants(direction)) continue
-        const before = flow.retained.length
-        this.offer(direction)
-        if (flow.retained.length !== before) isMoving = true
-        else if (!this.isOver() && flow.isEnded && !flow.isEndTold) {
+        if (this.isOver()) return
+        const wasBlocked = flow.isBlocked
+        flow.isBlocked = !this.subject.parser.wants(direction)
+        if (flow.isBlocked) continue
+        if (wasBlocked && flow.retained.length > 0) {
+          this.offer(direction)
+          isMoving = true
+        } else if (flow.isEnded && !flow.isEndTold) {
           flow.isEndTold = true
           this.subject.parser.end(direction, NOW_MS)
           isMoving = true

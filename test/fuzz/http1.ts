@@ -32,8 +32,13 @@ function script(random: () => number): ScriptEvent[] {
     if (random() < 0.1) responses = responses.slice(0, below(responses.length)) + randomBytes(random, 2)
     events.push({ direction: REPLY, bytes: Buffer.from(responses, 'latin1') })
   }
-  if (random() < 0.3) events.push({ direction: ORIGINAL, bytes: 'end' })
-  if (random() < 0.3) events.push({ direction: REPLY, bytes: 'end' })
+  // An end anywhere: nothing of its direction follows.
+  for (const direction of [ORIGINAL, REPLY] as const) {
+    if (random() < 0.6) continue
+    const at = below(events.length + 1)
+    const rest = events.splice(at).filter((event) => event.direction !== direction)
+    events.push({ direction, bytes: 'end' }, ...rest)
+  }
   return events
 }
 

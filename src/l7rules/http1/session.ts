@@ -310,6 +310,8 @@ export class Http1Session implements ProtocolParser {
 
   private discardRequests(): void {
     this.request = DISCARD
+    // A head that was begun gets no answer any more, not even for its end or its deadline.
+    this.isWithinHead = false
     this.isSwallowing = true
   }
 

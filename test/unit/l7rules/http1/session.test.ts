@@ -361,6 +361,22 @@ t.test('responses', async (t) => {
   })
 })
 
+t.test('the server closes while a head arrives: nothing can answer it', async (t) => {
+  for (const next of ['end', 'expire', 'more'] as const) {
+    const connection = connect()
+    connection.send(ORIGINAL, 'GET / HT')
+    connection.end(REPLY)
+    const session = connection.subject.parser as Http1Session
+    t.equal(session.deadlineMs, Infinity)
+    if (next === 'end') connection.end(ORIGINAL)
+    else if (next === 'expire') session.expire(1e9)
+    else connection.send(ORIGINAL, 'TP/1.1\r\n\r\n')
+    t.ok(connection.isFinished(REPLY))
+    t.equal(downstream(connection) + upstream(connection) + connection.errorCode, '')
+    t.strictSame(connection.subject.observed, [])
+  }
+})
+
 t.test('Expect: 100-continue', async (t) => {
   const expecting = request('/1', 'Expect: 100-Continue\r\nContent-Length: 4\r\n')
   const proceed = 'HTTP/1.1 100 Continue\r\n\r\n'
