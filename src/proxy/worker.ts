@@ -49,18 +49,23 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const accessLog = new AccessLog({ sinks })
   const enforcer = new Enforcer({ maps, accessLog, deniedBody: Buffer.from(options.deniedBody) })
   const families = LISTEN_ADDRESSES.filter(([family]) => family === 'ipv4' || hasIPv6())
-  const listener = new ProxyListener({
-    network,
-    resolve: enforcer.resolve,
-    listen: families.map(([, address]) => ({
-      address: parseAddress(address),
-      port: PROXY_PORT,
-      isTransparent: true,
-      mark: MARK_DOWNSTREAM,
-      isShared: true,
-    })),
-  })
-  let isRegistered = false
+  let listener: ProxyListener | undefined
+  /** Only with a policy: SO_REUSEPORT gives a new member its share of connections, registered or not. */
+  const listen = (): ProxyListener => {
+    const opened = new ProxyListener({
+      network,
+      resolve: enforcer.resolve,
+      listen: families.map(([, address]) => ({
+        address: parseAddress(address),
+        port: PROXY_PORT,
+        isTransparent: true,
+        mark: MARK_DOWNSTREAM,
+        isShared: true,
+      })),
+    })
+    opened.sockets.forEach(({ fd }, i) => maps.registerListener(slot, families[i]?.[0] ?? 'ipv4', fd))
+    return opened
+  }
   const client = new AgentClient({
     socketPath: options.paths.agentSocket,
     slot,
@@ -68,21 +73,19 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     log,
     apply: (snapshot) => {
       const refusal = enforcer.apply(snapshot)
-      if (refusal !== undefined || isRegistered) return refusal
-      // Only now: a worker without policy must not be steered to.
-      listener.sockets.forEach(({ fd }, i) => maps.registerListener(slot, families[i]?.[0] ?? 'ipv4', fd))
-      isRegistered = true
+      if (refusal !== undefined || listener !== undefined) return refusal
+      listener = listen()
       log.info({ slot, revision: snapshot.revision }, 'worker ready')
       return undefined
     },
     flushFlows: () => accessLog.flush(),
     stats: () => ({
-      connectionsActive: listener.counters.active,
-      connectionsTotal: listener.counters.total,
+      connectionsActive: listener?.counters.active ?? 0,
+      connectionsTotal: listener?.counters.total ?? 0,
       requestsAllowed: enforcer.counters.allowed,
       requestsDenied: enforcer.counters.denied,
       errors: Object.fromEntries([
-        ...listener.counters.refused,
+        ...(listener?.counters.refused ?? []),
         ...enforcer.counters.errors,
         ...counted('ACCESS_LOG_LOST', accessLog.lost),
       ]),
@@ -93,8 +96,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   process.on('SIGHUP', () => accessLog.reopen())
 
   await terminationSignal()
-  log.info({ connections: listener.counters.active }, 'worker stops')
-  await listener.stop()
+  log.info({ connections: listener?.counters.active ?? 0 }, 'worker stops')
+  await listener?.stop()
   await accessLog.close()
   client.close()
   network.close()
