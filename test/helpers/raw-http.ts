@@ -27,7 +27,11 @@ export class RawHttpClient {
     ]).catch((error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error))
   }
 
-  static async open(from: Namespace, to: Destination, options: DialOptions = {}): Promise<RawHttpClient> {
+  static async open(
+    from: Namespace,
+    to: Destination,
+    options: DialOptions & { readonly timeoutMs?: number } = {},
+  ): Promise<RawHttpClient> {
     return new RawHttpClient(await connected(from, to, options))
   }
 
