@@ -1,5 +1,6 @@
 // The agent: puts sources, reconciler, kernel and servers together, and runs until SIGTERM.
 import { join } from 'node:path'
+import { asEndpointId } from '../lib/brands.ts'
 import { errorMessage } from '../lib/errors.ts'
 import type { FlowEndpoint } from '../lib/flow.ts'
 import type { Logger } from '../lib/log.ts'
@@ -187,10 +188,13 @@ function startTimers(
   }
   const describe = (address: string, identity: number): FlowEndpoint =>
     describeAddress(reconciler, address, identity)
+  const policiesOf = (endpoint: number): readonly string[] =>
+    reconciler.repository.policiesSelecting(asEndpointId(endpoint))
   const readEvents = (): void => {
     const time = new Date().toISOString()
     datapath.readEvents((event) => {
-      flows.append(JSON.stringify(kernelFlow(event, { describe, revision: reconciler.revision, time })))
+      const context = { describe, policiesOf, revision: reconciler.revision, time }
+      flows.append(JSON.stringify(kernelFlow(event, context)))
     })
   }
   return [

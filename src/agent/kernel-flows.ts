@@ -13,9 +13,14 @@ const PROTOCOLS: Readonly<Record<number, 'TCP' | 'UDP' | 'ICMPv4' | 'ICMPv6'>> =
 export interface FlowContext {
   /** Who has the address; by identity alone when nobody local does. */
   describe(address: string, identity: Identity): FlowEndpoint
+  /** Names of the policies that protect an endpoint: one of them would have had to admit the packet. */
+  policiesOf(endpoint: number): readonly string[]
   readonly revision: number
   readonly time: string
 }
+
+/** Reasons that are the word of a policy; all others are about the packet or the machine. */
+const POLICY_REASONS: ReadonlySet<string> = new Set(['POLICY_DENIED', 'POLICY_DENY'])
 
 export function kernelFlow(event: DatapathEvent, context: FlowContext): Flow {
   const protocol = PROTOCOLS[event.protocol]
@@ -31,8 +36,12 @@ export function kernelFlow(event: DatapathEvent, context: FlowContext): Flow {
     Type: 'L3_L4',
     traffic_direction: event.direction === 'ingress' ? 'INGRESS' : 'EGRESS',
     Summary: `${protocol ?? `IP protocol ${event.protocol}`} dropped: ${event.reason}`,
-    weir: { where: 'kernel', rule: '', reason: event.reason, revision: context.revision },
+    weir: { where: 'kernel', rule: ruleOf(event, context), reason: event.reason, revision: context.revision },
   }
+}
+
+function ruleOf(event: DatapathEvent, context: FlowContext): string {
+  return POLICY_REASONS.has(event.reason) ? context.policiesOf(event.endpoint).join(', ') : ''
 }
 
 function l4Of(event: DatapathEvent, protocol: 'TCP' | 'UDP' | 'ICMPv4' | 'ICMPv6' | undefined): Flow['l4'] {
