@@ -65,6 +65,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
 async function run(options: AgentOptions): Promise<void> {
   const { log, paths } = options
+  // From the beginning: a signal in the middle of a start would leave workers behind that nobody watches.
+  let isStopping = false
+  const stopped = terminationSignal().then(() => void (isStopping = true))
   const parse = (text: string, file: string): ReturnType<typeof parseCiliumPolicies> =>
     parseCiliumPolicies(text, file, { validateRegex: options.validateRegex })
   const policyStore = new PolicyStore(join(paths.stateDir, 'policies.json'))
@@ -144,9 +147,9 @@ async function run(options: AgentOptions): Promise<void> {
   for (const { name, file, state, error } of folder.sources) {
     if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')
   }
-  void reportReady(control, reconciler, options)
+  void reportReady(control, reconciler, options, () => isStopping)
 
-  await terminationSignal()
+  await stopped
   for (const timer of timers) clearInterval(timer)
   endpoints.close()
   folder.close()
@@ -160,9 +163,11 @@ async function reportReady(
   control: ControlServer,
   reconciler: Reconciler,
   options: AgentOptions,
+  isStopping: () => boolean,
 ): Promise<void> {
   const wanted = options.workers?.count ?? 0
   while (control.workers().filter(({ revision }) => revision > 0).length < wanted) {
+    if (isStopping()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   options.log.info(
