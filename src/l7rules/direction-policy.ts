@@ -1,41 +1,23 @@
 // One direction of an endpoint's policy: which rules govern a port and a peer. Compiled piece by piece, as
 // connections ask; shared by all endpoints whose policy is equal, and carried over to later snapshots.
-import type { Direction, HttpRule, PortPolicy, PortRule } from '../policy/network-policy.ts'
-import { compileHttpRules, validateHttpRule, type CompiledHttpRules } from './http-rules.ts'
-import type { Verdict } from './verdict.ts'
+import type { Direction, PortPolicy, PortRule } from '../policy/network-policy.ts'
+import { rulesOfPort } from '../policy/rule-order.ts'
+import { validateHttpRule } from './http-rules.ts'
+import { compileModes } from './moded-side.ts'
+import { reachableRules } from './reachable-rules.ts'
+import { hasMode } from './rule-modes.ts'
+import type { Judgement } from './side.ts'
 
 /** What one endpoint says about a connection. */
-export type Side = FixedSide | HttpSide
-
-/** The verdict is the same for every request. */
-export interface FixedSide {
-  readonly kind: 'fixed'
+export interface Side {
   /** Equal serials mean the same side; 0 is free for callers. */
   readonly serial: number
-  readonly verdict: Verdict
-}
-
-export interface HttpSide {
-  readonly kind: 'http'
-  readonly serial: number
-  readonly rules: CompiledHttpRules
-  /** Per rule of `rules`. */
-  readonly allowed: readonly Verdict[]
-  readonly denied: Verdict
+  readonly judgement: Judgement
 }
 
 /** Ports and peers are chosen by others: what was derived for them is forgotten beyond this many. */
 const MAX_CACHED_SIDES = 65_536
 const MAX_CACHED_PORTS = 1024
-
-/** An entry without rules admits everybody, at the lowest precedence. */
-const ALLOW_ALL: PortRule = {
-  name: '',
-  precedence: 0,
-  deny: false,
-  remoteIdentities: undefined,
-  http: undefined,
-}
 
 let serials = 0
 
@@ -43,53 +25,59 @@ export class DirectionPolicy {
   readonly #direction: Direction
   readonly #ports: readonly PortPolicy[]
   readonly #rulesByPort = new Map<number, readonly PortRule[]>()
-  /** By peer * 65536 + port. */
-  readonly #sides = new Map<number, Side>()
+  /** By listener, then by peer * 65536 + port. */
+  readonly #sides = new Map<number, Map<number, Side>>()
   /** By the rules that apply: peers and ports under the same rules share matchers. */
   readonly #sidesByRules = new Map<string, Side>()
   readonly #ruleNumbers = new Map<PortRule, number>()
+  /** Some rule is for one listener only. */
+  readonly #asksListener: boolean
+  readonly #hasModes: boolean
 
   /** @throws WeirError REGEX_INVALID or POLICY_INVALID when an HTTP rule cannot be used. */
   constructor(direction: Direction, ports: readonly PortPolicy[]) {
     this.#direction = direction
     this.#ports = ports
-    for (const { rules } of ports) for (const { http } of rules) http?.forEach(validateHttpRule)
+    const rules = ports.flatMap((entry) => entry.rules)
+    for (const { http } of rules) http?.forEach(validateHttpRule)
+    this.#asksListener = rules.some(({ proxyId }) => (proxyId ?? 0) !== 0)
+    this.#hasModes = rules.some((rule) => hasMode(rule, 'audit') || hasMode(rule, 'shadow'))
   }
 
-  side(port: number, peer: number): Side {
+  /** @param proxyId listener that the connection came to; 0 = one that has no number. */
+  side(port: number, peer: number, proxyId: number): Side {
+    const listener = this.#asksListener ? proxyId : 0
+    let sides = this.#sides.get(listener)
+    if (sides === undefined) {
+      sides = new Map()
+      this.#sides.set(listener, sides)
+    }
     const key = peer * 65_536 + port
-    const known = this.#sides.get(key)
+    const known = sides.get(key)
     if (known !== undefined) return known
-    const side = this.#findSide(port, peer)
-    if (this.#sides.size >= MAX_CACHED_SIDES) this.#sides.clear()
-    this.#sides.set(key, side)
+    const side = this.#findSide(port, peer, listener)
+    if (sides.size >= MAX_CACHED_SIDES) sides.clear()
+    sides.set(key, side)
     return side
   }
 
-  #findSide(port: number, peer: number): Side {
-    const rules = upToFirstVerdict(this.#rulesOf(port).filter((rule) => admits(rule, peer)))
+  #findSide(port: number, peer: number, listener: number): Side {
+    const applying = this.#rulesOf(port).filter((rule) => admits(rule, peer) && isFor(rule, listener))
+    // Which rules are out of reach depends on the modes that are looked at.
+    const rules = this.#hasModes ? applying : reachableRules(applying)
     const key = rules.map((rule) => this.#numberOf(rule)).join()
     const known = this.#sidesByRules.get(key)
     if (known !== undefined) return known
-    const side = makeSide(this.#direction, rules)
+    const side: Side = { serial: ++serials, judgement: compileModes(this.#direction, rules) }
     if (this.#sidesByRules.size >= MAX_CACHED_SIDES) this.#sidesByRules.clear()
     this.#sidesByRules.set(key, side)
     return side
   }
 
-  /**
-   * The rules of every entry that holds the port and of every any-port entry, in order of evaluation.
-   * When neither exists the list is empty, which denies.
-   */
   #rulesOf(port: number): readonly PortRule[] {
     const known = this.#rulesByPort.get(port)
     if (known !== undefined) return known
-    const entries = this.#ports.filter(
-      (entry) => entry.port === 0 || (entry.port <= port && port <= entry.endPort),
-    )
-    const rules = entries
-      .flatMap((entry) => (entry.rules.length === 0 ? [ALLOW_ALL] : entry.rules))
-      .sort((a, b) => b.precedence - a.precedence || Number(b.deny) - Number(a.deny))
+    const rules = rulesOfPort(this.#ports, port)
     if (this.#rulesByPort.size >= MAX_CACHED_PORTS) this.#rulesByPort.clear()
     this.#rulesByPort.set(port, rules)
     return rules
@@ -103,6 +91,10 @@ export class DirectionPolicy {
   }
 }
 
+function isFor({ proxyId = 0 }: PortRule, listener: number): boolean {
+  return proxyId === 0 || proxyId === listener
+}
+
 function admits(rule: PortRule, peer: number): boolean {
   const identities = rule.remoteIdentities
   if (identities === undefined) return true
@@ -114,44 +106,4 @@ function admits(rule: PortRule, peer: number): boolean {
     else high = middle
   }
   return identities[low] === peer
-}
-
-/** A rule without HTTP rules decides for every request: what comes after it is never asked. */
-function upToFirstVerdict(rules: readonly PortRule[]): readonly PortRule[] {
-  const decider = rules.findIndex((rule) => rule.deny || rule.http === undefined)
-  return decider < 0 ? rules : rules.slice(0, decider + 1)
-}
-
-/** @param rules in order; only the last can be unconditional. */
-function makeSide(direction: Direction, rules: readonly PortRule[]): Side {
-  const serial = ++serials
-  const last = rules.at(-1)
-  const fixed = (verdict: Verdict): FixedSide => ({ kind: 'fixed', serial, verdict })
-  if (last === undefined) return fixed(makeVerdict(false, '', 'PEER_NOT_ALLOWED', direction))
-  const decider = last.deny || last.http === undefined ? last : undefined
-  // Before a plain allow HTTP rules change nothing: what they do not allow, it allows.
-  if (decider?.deny === false) return fixed(makeVerdict(true, decider.name, 'NO_L7_RULES', direction))
-  const denied =
-    decider === undefined
-      ? makeVerdict(false, rules[0]?.name ?? '', 'NO_RULE_MATCHED', direction)
-      : makeVerdict(false, decider.name, 'DENY_RULE', direction)
-  if (decider !== undefined && rules.length === 1) return fixed(denied)
-  const http: HttpRule[] = rules.flatMap((rule) => (rule === decider ? [] : (rule.http ?? [])))
-  return {
-    kind: 'http',
-    serial,
-    rules: compileHttpRules(http),
-    allowed: http.map((rule) => makeVerdict(true, rule.name, 'RULE_MATCHED', direction)),
-    denied,
-  }
-}
-
-/** Verdicts are shared by all requests that they fit: frozen. */
-export function makeVerdict(
-  allowed: boolean,
-  rule: string,
-  reason: Verdict['reason'],
-  direction: Direction,
-): Verdict {
-  return Object.freeze({ allowed, rule, reason, direction })
 }

@@ -1,8 +1,10 @@
 // Judges the requests of connections under the same rules: both endpoints must allow. Verdicts are kept by
 // the exact strings that the rules look at, so that a request seen before costs one look-up.
+import { EditedRequest } from './header-edits.ts'
 import type { HttpRequest } from './http1/request.ts'
-import type { RequestView } from './http-rules.ts'
-import type { HttpSide } from './direction-policy.ts'
+import { joinSides } from './moded-side.ts'
+import { unionOfViews, type RequestView } from './request-view.ts'
+import type { HttpJudgement } from './side.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Verdicts kept, then all are forgotten. */
@@ -24,23 +26,24 @@ interface Entry {
 }
 
 export class RequestJudge {
-  readonly #first: HttpSide
-  readonly #second: HttpSide | undefined
+  readonly #first: HttpJudgement
+  readonly #second: HttpJudgement | undefined
   readonly #view: RequestView
   /** By path (by '' when no rule looks at it); each value is the head of a chain. Fields compare exactly. */
   readonly #memo = new Map<string, Entry>()
   #entryCount = 0
 
-  /** @param second asked when `first` allows; its verdict is then the result. */
-  constructor(first: HttpSide, second?: HttpSide) {
+  /** @param second asked when `first` allows; sees the request as `first` has edited it. */
+  constructor(first: HttpJudgement, second?: HttpJudgement) {
     this.#first = first
     this.#second = second
-    this.#view = unionOfViews(second === undefined ? [first] : [first, second])
+    this.#view = unionOfViews(second === undefined ? [first.view] : [first.view, second.view])
   }
 
   /** An arrow function: it is handed over as a bare function and must not lose its judge. */
   readonly judge = (request: HttpRequest): Verdict => {
     const view = this.#view
+    if (view.hasSecrets) return this.#evaluate(request)
     const path = view.path ? request.path : ''
     const method = view.method ? request.method : ''
     const host = view.host ? request.host : ''
@@ -55,8 +58,12 @@ export class RequestJudge {
   }
 
   #evaluate(request: HttpRequest): Verdict {
-    const verdict = evaluateSide(this.#first, request)
-    return verdict.allowed && this.#second !== undefined ? evaluateSide(this.#second, request) : verdict
+    const first = this.#first.judge(request)
+    const second = this.#second
+    if (second === undefined) return first
+    if (!first.allowed && first.shadow?.allowed !== true) return first
+    const seen = first.edits === undefined ? request : new EditedRequest(request, first.edits)
+    return joinSides(first, second.judge(seen))
   }
 
   #sameHeaders(entry: Entry, request: HttpRequest): boolean {
@@ -82,20 +89,5 @@ export class RequestJudge {
     const next = this.#memo.get(path)
     this.#memo.set(path, { method, host, headers, verdict, next, length: (next?.length ?? 0) + 1 })
     this.#entryCount++
-  }
-}
-
-function evaluateSide(side: HttpSide, request: HttpRequest): Verdict {
-  const rule = side.rules.evaluate(request)
-  return rule < 0 ? side.denied : (side.allowed[rule] ?? side.denied)
-}
-
-function unionOfViews(sides: readonly HttpSide[]): RequestView {
-  const views = sides.map((side) => side.rules.view)
-  return {
-    method: views.some((view) => view.method),
-    path: views.some((view) => view.path),
-    host: views.some((view) => view.host),
-    headers: [...new Set(views.flatMap((view) => view.headers))],
   }
 }

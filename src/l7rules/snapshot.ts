@@ -3,10 +3,12 @@
 import type { EndpointId, Identity, Revision } from '../lib/brands.ts'
 import { WeirError } from '../lib/errors.ts'
 import type { Direction, PolicySnapshot, PortPolicy } from '../policy/network-policy.ts'
-import { DirectionPolicy, makeVerdict, type FixedSide, type HttpSide, type Side } from './direction-policy.ts'
+import { DirectionPolicy, type Side } from './direction-policy.ts'
 import type { HttpJudge } from './http1/request.ts'
 import { RequestJudge } from './http-judge.ts'
-import type { Verdict } from './verdict.ts'
+import { NOTHING } from './request-view.ts'
+import type { HttpJudgement } from './side.ts'
+import { makeVerdict, type Verdict } from './verdict.ts'
 
 /** What the datapath knows of a connection. */
 export interface ConnectionEnds {
@@ -17,6 +19,8 @@ export interface ConnectionEnds {
   readonly sourceIdentity: Identity
   readonly destinationIdentity: Identity
   readonly destinationPort: number
+  /** Listener that the connection came to, for rules that are for one only; absent = one without a number. */
+  readonly proxyId?: number
 }
 
 export type ConnectionPolicy =
@@ -24,7 +28,15 @@ export type ConnectionPolicy =
   | { readonly kind: 'allow'; readonly verdict: Verdict }
   | { readonly kind: 'deny'; readonly verdict: Verdict }
   /** Each request is judged. The judge belongs to this snapshot: ask the next snapshot for the next one. */
-  | { readonly kind: 'http'; readonly judge: HttpJudge }
+  | {
+      readonly kind: 'http'
+      readonly judge: HttpJudge
+      /**
+       * Nothing enforced restricts the connection at L7; it is judged for the sake of records. Bytes that are
+       * no HTTP have to pass.
+       */
+      readonly isAdvisory: boolean
+    }
 
 export interface CompiledSnapshot {
   readonly revision: Revision
@@ -49,9 +61,13 @@ interface EndpointPolicy {
 /** Pairs of sides kept; they follow from what connects to what, so strangers influence them. */
 const MAX_CONNECTION_POLICIES = 16_384
 
-const UNKNOWN: Readonly<Record<Direction, FixedSide>> = {
-  ingress: { kind: 'fixed', serial: 0, verdict: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'ingress') },
-  egress: { kind: 'fixed', serial: 0, verdict: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'egress') },
+const UNKNOWN_VERDICTS: Readonly<Record<Direction, Verdict>> = {
+  ingress: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'ingress'),
+  egress: makeVerdict(false, '', 'ENDPOINT_UNKNOWN', 'egress'),
+}
+const UNKNOWN: Readonly<Record<Direction, Side>> = {
+  ingress: { serial: 0, judgement: { kind: 'fixed', verdict: UNKNOWN_VERDICTS.ingress } },
+  egress: { serial: 0, judgement: { kind: 'fixed', verdict: UNKNOWN_VERDICTS.egress } },
 }
 
 class PolicyIndex implements CompiledSnapshot {
@@ -79,8 +95,8 @@ class PolicyIndex implements CompiledSnapshot {
   }
 
   connection(ends: ConnectionEnds): ConnectionPolicy {
-    const egress = this.#side('egress', ends.egressEndpoint, ends.destinationPort, ends.destinationIdentity)
-    const ingress = this.#side('ingress', ends.ingressEndpoint, ends.destinationPort, ends.sourceIdentity)
+    const egress = this.#side('egress', ends.egressEndpoint, ends, ends.destinationIdentity)
+    const ingress = this.#side('ingress', ends.ingressEndpoint, ends, ends.sourceIdentity)
     const key = `${egress?.serial ?? -1}|${ingress?.serial ?? -1}`
     const known = this.#connections.get(key)
     if (known !== undefined) return known
@@ -91,9 +107,10 @@ class PolicyIndex implements CompiledSnapshot {
   }
 
   /** undefined: no local endpoint on that side, which therefore has no say. */
-  #side(direction: Direction, endpoint: number, port: number, peer: number): Side | undefined {
+  #side(direction: Direction, endpoint: number, ends: ConnectionEnds, peer: number): Side | undefined {
     if (endpoint === 0) return undefined
-    return this.#endpoints.get(endpoint)?.[direction].side(port, peer) ?? UNKNOWN[direction]
+    const policy = this.#endpoints.get(endpoint)?.[direction]
+    return policy?.side(ends.destinationPort, peer, ends.proxyId ?? 0) ?? UNKNOWN[direction]
   }
 
   #direction(
@@ -113,17 +130,31 @@ class PolicyIndex implements CompiledSnapshot {
 
 /** The egress side comes first, as on the way; an allow is named after the last side that has a say. */
 function combine(egress: Side | undefined, ingress: Side | undefined): ConnectionPolicy {
-  const sides = [egress, ingress].filter((side) => side !== undefined)
+  const judgements = [egress, ingress].flatMap((side) => (side === undefined ? [] : [side.judgement]))
   // A connection without any endpoint of ours was never ours to steer: something is wrong, so closed.
-  let verdict = UNKNOWN.ingress.verdict
-  const http: HttpSide[] = []
-  for (const side of sides) {
-    if (side.kind === 'http') http.push(side)
-    else if (side.verdict.allowed) verdict = side.verdict
-    else return Object.freeze({ kind: 'deny', verdict: side.verdict })
+  let verdict = UNKNOWN_VERDICTS.ingress
+  const http: HttpJudgement[] = []
+  for (const judgement of judgements) {
+    if (judgement.kind === 'http') http.push(judgement)
+    else if (!judgement.verdict.allowed) return Object.freeze({ kind: 'deny', verdict: judgement.verdict })
+    else {
+      verdict = judgement.verdict
+      if (hasMessage(verdict)) http.push(unconditional(verdict))
+    }
   }
   const [first, second] = http
-  if (first !== undefined)
-    return Object.freeze({ kind: 'http', judge: new RequestJudge(first, second).judge })
+  if (first !== undefined) {
+    const { judge } = new RequestJudge(first, second)
+    return Object.freeze({ kind: 'http', judge, isAdvisory: http.every(({ isAdvisory }) => isAdvisory) })
+  }
   return Object.freeze({ kind: verdict.allowed ? 'allow' : 'deny', verdict })
+}
+
+/** Whether records have to tell what other modes would do to the connection. */
+function hasMessage({ audit, shadow }: Verdict): boolean {
+  return audit !== undefined || shadow !== undefined
+}
+
+function unconditional(verdict: Verdict): HttpJudgement {
+  return { kind: 'http', view: NOTHING, isAdvisory: true, judge: () => verdict }
 }

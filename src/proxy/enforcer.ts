@@ -130,6 +130,8 @@ class EnforcedConnection {
   readonly #steered: SteeredConnection
   readonly #accepted: AcceptedConnection
   readonly #enforcer: Enforcer
+  /** No parser sees the bytes. */
+  readonly #isOpaque: boolean
   #revision: Revision
   #log: ConnectionLog | undefined
 
@@ -144,6 +146,7 @@ class EnforcedConnection {
     this.#enforcer = enforcer
     this.#revision = snapshot.revision
     this.policy = this.#policyUnder(snapshot)
+    this.#isOpaque = this.policy.kind === 'allow'
   }
 
   openSession(steps: Steps): Http1Session {
@@ -155,15 +158,16 @@ class EnforcedConnection {
     })
   }
 
-  /** A connection that passed unseen cannot be judged from its middle: the client has to come again. */
+  /**
+   * A connection that passes unseen cannot be judged from its middle: the client has to come again. Not for the
+   * sake of records alone.
+   */
   follow(snapshot: CompiledSnapshot): void {
-    const wasOpaque = this.policy.kind === 'allow'
-    const isJudged = !wasOpaque
     this.#revision = snapshot.revision
     const next = this.#policyUnder(snapshot)
-    if (next.kind === 'deny' || (wasOpaque && next.kind === 'http')) this.relay?.abort('POLICY_REVOKED')
-    // A session keeps its judge to the end, also when nothing restricts the port any more.
-    this.policy = isJudged && next.kind === 'allow' ? { kind: 'http', judge: () => next.verdict } : next
+    const isRestricted = next.kind === 'http' && !next.isAdvisory
+    if (next.kind === 'deny' || (this.#isOpaque && isRestricted)) this.relay?.abort('POLICY_REVOKED')
+    this.policy = next
   }
 
   #policyUnder(snapshot: CompiledSnapshot): ConnectionPolicy {

@@ -127,10 +127,7 @@ const portRule: fc.Arbitrary<PortRule> = fc
   )
   .map(([{ passes, ...given }, rule, ...others]): PortRule => {
     // One tier: passes that disagree are refused.
-    return Object.assign(
-      { ...rule, ...given, ...(passes ? { passPrecedence: 7 } : {}) },
-      ...others,
-    )
+    return Object.assign({ ...rule, ...given, ...(passes ? { passPrecedence: 7 } : {}) }, ...others)
   })
 const portRange = fc.oneof(
   fc.constant({ port: 0, endPort: 0 }),
