@@ -76,7 +76,10 @@ export function parsePrefix(text: string): Prefix {
   const suffix = slash < 0 ? String(128 - offset) : text.slice(slash + 1)
   const bits = /^\d{1,3}$/.test(suffix) ? Number(suffix) + offset : Number.NaN
   if (!(bits <= 128)) {
-    throw new WeirError('CONFIG_INVALID', `prefix length of ${JSON.stringify(text)} is not 0..${128 - offset}`)
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `prefix length of ${JSON.stringify(text)} is not 0..${128 - offset}`,
+    )
   }
   for (let bit = bits; bit < 128; bit++) address[bit >> 3] = (address[bit >> 3] ?? 0) & ~(0x80 >> (bit & 7))
   return { address, bits }
