@@ -3,7 +3,7 @@
 //
 // Decisions that the RFCs leave to us:
 // - What is forwarded is what was judged. A path that is not in normal form is rewritten on the wire to the
-//   normal form that the judge saw; all other bytes pass as they came.
+//   normal form that the judge saw, and headers are edited as the verdict says; all other bytes pass as they came.
 // - A denied request costs its own answer only: its body is swallowed and the connection goes on. It is
 //   closed after the denial when the client asked for that, and after a denied `Expect: 100-continue`: whether
 //   the body follows is then the client's choice (RFC 9110 §10.1.1), so the next byte has two meanings.
@@ -15,10 +15,12 @@
 //   parsed is answered with 502 if nothing of it was passed; else the connection just ends.
 // - An exchange is recorded when both its request and its response are complete, or the connection ends.
 import { ORIGINAL, type FlowDirection, type ProtocolParser, REPLY, type Steps } from '../parser.ts'
+import { type Verdict } from '../verdict.ts'
 import { ChunkedBody } from './body.ts'
 import { HTTP_CODES, type HttpCode } from './codes.ts'
 import { CLOSE, denial, DENIED_STATUS, PERSIST, PERSIST_VERSION_10, refusal } from './deny.ts'
 import { AWAITED, BROKEN, DENIED, Exchanges, MALFORMED, type Slot } from './exchanges.ts'
+import { editHead } from './edit-head.ts'
 import { FAILED, MORE } from './fields.ts'
 import { HEAD_TIMEOUT_MS } from './limits.ts'
 import { type HttpExchange, type HttpJudge } from './request.ts'
@@ -163,14 +165,14 @@ export class Http1Session implements ProtocolParser {
         this.malformed(nowMs)
         return
       }
-      const isAllowed = this.judgeRequest(b, i, length, nowMs)
-      const rewritten = this.requestHead.rewritten
-      if (!isAllowed || rewritten !== undefined) {
+      const verdict = this.judgeRequest(b, i, length, nowMs)
+      const changed = this.changedHead(b, i, length, verdict)
+      if (!verdict.allowed || changed !== undefined) {
         if (i > from) this.steps.pass(ORIGINAL, i - from)
         this.steps.drop(ORIGINAL, length)
         from = i + length
-        if (!isAllowed) this.takeTurns(nowMs)
-        else this.steps.inject(ORIGINAL, rewritten!)
+        if (!verdict.allowed) this.takeTurns(nowMs)
+        else this.steps.inject(ORIGINAL, changed!)
       }
       i += length
       this.completeRequest(nowMs)
@@ -178,8 +180,8 @@ export class Http1Session implements ProtocolParser {
     if (i > from) this.steps.pass(ORIGINAL, i - from)
   }
 
-  /** @returns whether the request may pass; its exchange is queued either way. */
-  private judgeRequest(b: Buffer, start: number, length: number, nowMs: number): boolean {
+  /** Queues the exchange, whatever the verdict. */
+  private judgeRequest(b: Buffer, start: number, length: number, nowMs: number): Verdict {
     const head = this.requestHead
     head.show(b, start)
     const verdict = this.judge(head)
@@ -198,9 +200,9 @@ export class Http1Session implements ProtocolParser {
       slot.closes = true
       slot.isRequestDone = true
       this.discardRequests()
-      return false
+      return verdict
     }
-    if (!hasBody) return verdict.allowed
+    if (!hasBody) return verdict
     this.isSwallowing = !verdict.allowed
     if (isChunked) {
       this.request = CHUNKED_BODY
@@ -209,7 +211,14 @@ export class Http1Session implements ProtocolParser {
       this.request = LENGTH_BODY
       this.requestRest = head.contentLength
     }
-    return verdict.allowed
+    return verdict
+  }
+
+  /** The head to forward instead of the one that came; undefined: that one. */
+  private changedHead(b: Buffer, start: number, length: number, verdict: Verdict): Buffer | undefined {
+    const { rewritten } = this.requestHead
+    if (verdict.edits === undefined) return rewritten
+    return editHead(rewritten ?? b.subarray(start, start + length), verdict.edits)
   }
 
   /** A slot for the request in `requestHead`. */
