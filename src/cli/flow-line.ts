@@ -33,8 +33,18 @@ function format(flow: Flow): string {
     ...(http === undefined ? [] : [http.code, `${(Number(flow.l7?.latency_ns) / 1e6).toFixed(1)}ms`]),
     ...(flow.weir.rule === '' ? [] : [`rule=${JSON.stringify(flow.weir.rule)}`]),
     `reason=${reasons(flow)}`,
+    ...shadowOf(flow),
     `by=${flow.weir.where}`,
   ].join(' ')
+}
+
+/** Only what differs from what happened: the rest of a rehearsal is no news. */
+function shadowOf({ verdict, weir: { shadow } }: Flow): string[] {
+  if (shadow === undefined) return []
+  const happens = verdict === 'DROPPED' ? 'DROPPED' : 'FORWARDED'
+  if (shadow.verdict === happens) return []
+  const rule = shadow.rule === '' ? '' : ` shadow-rule=${JSON.stringify(shadow.rule)}`
+  return [`shadow=${shadow.verdict}/${shadow.reason}${rule}`]
 }
 
 function reasons({ drop_reason_desc: dropped, weir }: Flow): string {

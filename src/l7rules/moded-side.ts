@@ -31,6 +31,7 @@ export function compileModes(direction: Direction, rules: readonly PortRule[]): 
 class ModedRules implements HttpJudgement {
   readonly kind = 'http'
   readonly isAdvisory: boolean
+  readonly unparseable: Verdict
   readonly view: RequestView
   readonly #enforced: Judgement
   readonly #audited: Judgement
@@ -41,6 +42,8 @@ class ModedRules implements HttpJudgement {
     this.#audited = audited
     this.#planned = planned
     this.isAdvisory = enforced.kind === 'fixed' && enforced.verdict.allowed
+    const audit = joinAudit(unparseable(enforced), unparseable(audited))
+    this.unparseable = planned === undefined ? audit : withShadow(audit, unparseable(planned))
     const parts = [enforced, audited, ...(planned === undefined ? [] : [planned])]
     this.view = unionOfViews(parts.flatMap((part) => (part.kind === 'http' ? [part.view] : [])))
   }
@@ -53,15 +56,21 @@ class ModedRules implements HttpJudgement {
   }
 }
 
+function unparseable(judgement: Judgement): Verdict {
+  return judgement.kind === 'fixed' ? judgement.verdict : judgement.unparseable
+}
+
 function ask(judgement: Judgement, request: HttpRequest): Verdict {
   return judgement.kind === 'fixed' ? judgement.verdict : judgement.judge(request)
 }
 
-/** Rules in audit may allow, never deny. */
+/**
+ * What enforced rules allow passes as if there were none in audit. These may let more pass, then with their
+ * edits, but never less.
+ */
 function joinAudit(enforced: Verdict, audited: Verdict): Verdict {
-  if (audited.allowed) return audited
-  if (!enforced.allowed) return enforced
-  return Object.freeze({ ...enforced, audit: decisionOf(audited) })
+  if (!enforced.allowed) return audited.allowed ? audited : enforced
+  return audited.allowed ? enforced : Object.freeze({ ...enforced, audit: decisionOf(audited) })
 }
 
 function withShadow(verdict: Verdict, planned: Verdict): Verdict {

@@ -21,6 +21,8 @@ export interface HttpJudgement {
   readonly view: RequestView
   /** No enforced rule restricts the connection at L7: requests are looked at for what they tell. */
   readonly isAdvisory: boolean
+  /** For bytes that no rule can judge. */
+  readonly unparseable: Verdict
   judge(request: HttpRequest): Verdict
 }
 
@@ -67,6 +69,7 @@ function alternativesOf(direction: Direction, rule: PortRule): Alternative[] {
 class PlainRules implements HttpJudgement {
   readonly kind = 'http'
   readonly isAdvisory = false
+  readonly unparseable: Verdict
   readonly view: RequestView
   readonly #rules: CompiledHttpRules
   readonly #allowed: readonly Verdict[]
@@ -77,6 +80,7 @@ class PlainRules implements HttpJudgement {
     this.view = this.#rules.view
     this.#allowed = alternatives.map(({ allowed }) => allowed)
     this.#denied = denied
+    this.unparseable = makeVerdict(false, denied.rule, 'UNPARSEABLE', denied.direction)
   }
 
   judge(request: HttpRequest): Verdict {
@@ -93,6 +97,7 @@ class PlainRules implements HttpJudgement {
 class EditingRules implements HttpJudgement {
   readonly kind = 'http'
   readonly isAdvisory = false
+  readonly unparseable: Verdict
   readonly view: RequestView
   readonly #rules: CompiledHttpRules
   readonly #alternatives: readonly Alternative[]
@@ -106,6 +111,7 @@ class EditingRules implements HttpJudgement {
     this.view = unionOfViews([this.#rules.view, viewOf(names, hasSecrets)])
     this.#alternatives = alternatives
     this.#denied = denied
+    this.unparseable = makeVerdict(false, denied.rule, 'UNPARSEABLE', denied.direction)
   }
 
   judge(request: HttpRequest): Verdict {

@@ -6,6 +6,7 @@ import type { Direction, PolicySnapshot, PortPolicy } from '../policy/network-po
 import { DirectionPolicy, type Side } from './direction-policy.ts'
 import type { HttpJudge } from './http1/request.ts'
 import { RequestJudge } from './http-judge.ts'
+import { joinSides } from './moded-side.ts'
 import { NOTHING } from './request-view.ts'
 import type { HttpJudgement } from './side.ts'
 import { makeVerdict, type Verdict } from './verdict.ts'
@@ -32,10 +33,12 @@ export type ConnectionPolicy =
       readonly kind: 'http'
       readonly judge: HttpJudge
       /**
-       * Nothing enforced restricts the connection at L7; it is judged for the sake of records. Bytes that are
-       * no HTTP have to pass.
+       * Nothing enforced restricts the connection at L7: it is judged for the sake of records, and bytes that
+       * are no HTTP have to pass.
        */
       readonly isAdvisory: boolean
+      /** For bytes that no rule can judge. */
+      readonly unparseable: Verdict
     }
 
 export interface CompiledSnapshot {
@@ -145,7 +148,10 @@ function combine(egress: Side | undefined, ingress: Side | undefined): Connectio
   const [first, second] = http
   if (first !== undefined) {
     const { judge } = new RequestJudge(first, second)
-    return Object.freeze({ kind: 'http', judge, isAdvisory: http.every(({ isAdvisory }) => isAdvisory) })
+    const isAdvisory = http.every((judgement) => judgement.isAdvisory)
+    const unparseable =
+      second === undefined ? first.unparseable : joinSides(first.unparseable, second.unparseable)
+    return Object.freeze({ kind: 'http', judge, isAdvisory, unparseable })
   }
   return Object.freeze({ kind: verdict.allowed ? 'allow' : 'deny', verdict })
 }
@@ -156,5 +162,5 @@ function hasMessage({ audit, shadow }: Verdict): boolean {
 }
 
 function unconditional(verdict: Verdict): HttpJudgement {
-  return { kind: 'http', view: NOTHING, isAdvisory: true, judge: () => verdict }
+  return { kind: 'http', view: NOTHING, isAdvisory: true, unparseable: verdict, judge: () => verdict }
 }

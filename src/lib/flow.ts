@@ -8,7 +8,7 @@ export interface FlowEndpoint {
   readonly pod_name: string
 }
 
-/** Hubble's flow verdicts. */
+/** Hubble's flow verdicts. AUDIT: forwarded, and dropped once the rules in audit are enforced; rule and reason say why. */
 export type FlowVerdict = 'FORWARDED' | 'DROPPED' | 'AUDIT' | 'ERROR'
 
 export interface Flow {
@@ -44,6 +44,15 @@ export interface Flow {
     readonly rule: string
     readonly reason: string
     readonly revision: number
+    /** What would become of it if the rules in audit and shadow were enforced; only where shadow rules apply. */
+    readonly shadow?: {
+      readonly verdict: 'FORWARDED' | 'DROPPED'
+      readonly rule: string
+      readonly reason: string
+    }
+    /** What header actions of rules found; values of secrets are redacted. */
+    readonly missing_headers?: readonly { readonly key: string; readonly value: string }[]
+    readonly rejected_headers?: readonly { readonly key: string; readonly value: string }[]
     readonly request_bytes?: number
     readonly response_bytes?: number
   }

@@ -2,7 +2,7 @@
 // once: per connection, per verdict, or when a field changes. JSON.stringify would cost three times as much.
 import type { FlowEndpoint, FlowVerdict } from '../lib/flow.ts'
 import type { HttpExchange } from '../l7rules/http1/request.ts'
-import type { Verdict } from '../l7rules/verdict.ts'
+import type { Decision, Verdict } from '../l7rules/verdict.ts'
 import { asciiJson, jsonEscape } from './json-string.ts'
 
 /** What stays the same for all exchanges of a connection. Addresses in text form, ports in host order. */
@@ -22,23 +22,32 @@ const ENDED_BY_PEER: ReadonlySet<string> = new Set([
   'HTTP_BODY_TRUNCATED',
 ])
 
+export function isEndedByPeer(error: string): boolean {
+  return ENDED_BY_PEER.has(error)
+}
+
 export interface Outcome {
   readonly verdict: FlowVerdict
   readonly dropReason: string
   /** Code of the parser, or the reason of the judge. */
   readonly reason: string
+  /** What decided; with AUDIT what would have. */
+  readonly decision: Decision
 }
 
 /**
  * A parse error drops whatever the judge said. A denial stays a denial when the peer goes away; an allowed
- * exchange that a peer cut short is an ERROR, because nothing was dropped here.
+ * exchange that a peer cut short is an ERROR, because nothing was dropped here. An audited denial reads as
+ * the denial would, but for the verdict.
  */
 export function outcomeOf(verdict: Verdict, error: string): Outcome {
+  const { audit, reason } = verdict
   if (error !== '' && !ENDED_BY_PEER.has(error))
-    return { verdict: 'DROPPED', dropReason: error, reason: error }
-  if (!verdict.allowed) return { verdict: 'DROPPED', dropReason: 'POLICY_DENIED', reason: verdict.reason }
-  if (error !== '') return { verdict: 'ERROR', dropReason: error, reason: error }
-  return { verdict: 'FORWARDED', dropReason: '', reason: verdict.reason }
+    return { verdict: 'DROPPED', dropReason: error, reason: error, decision: verdict }
+  if (!verdict.allowed) return { verdict: 'DROPPED', dropReason: 'POLICY_DENIED', reason, decision: verdict }
+  if (audit !== undefined) return { verdict: 'AUDIT', dropReason: '', reason: audit.reason, decision: audit }
+  if (error !== '') return { verdict: 'ERROR', dropReason: error, reason: error, decision: verdict }
+  return { verdict: 'FORWARDED', dropReason: '', reason, decision: verdict }
 }
 
 export class ConnectionRecord {
@@ -105,12 +114,28 @@ export class ConnectionRecord {
     this.#head = flat(
       `"verdict":"${outcome.verdict}"${drop},${this.#facts},"l7":{"type":"REQUEST","latency_ns":"`,
     )
+    const { rule, direction } = outcome.decision
     this.#tail = flat(
-      `"traffic_direction":"${verdict.direction === 'ingress' ? 'INGRESS' : 'EGRESS'}"` +
-        `,"weir":{"where":"proxy","rule":"${jsonEscape(verdict.rule)}","reason":"${jsonEscape(outcome.reason)}"` +
-        `,"revision":${revision},"request_bytes":`,
+      `"traffic_direction":"${direction === 'ingress' ? 'INGRESS' : 'EGRESS'}"` +
+        `,"weir":{"where":"proxy","rule":"${jsonEscape(rule)}","reason":"${jsonEscape(outcome.reason)}"` +
+        `,"revision":${revision}${findings(verdict)},"request_bytes":`,
     )
   }
+}
+
+/** What shadow rules and header actions found, as further fields of `weir`. */
+function findings({ shadow, notes }: Verdict): string {
+  let fields = ''
+  if (shadow !== undefined) {
+    const plan = shadow.allowed ? 'FORWARDED' : 'DROPPED'
+    fields += `,"shadow":${asciiJson({ verdict: plan, rule: shadow.rule, reason: shadow.reason })}`
+  }
+  for (const kind of ['missing', 'rejected'] as const) {
+    const found = (notes ?? []).filter((note) => note.kind === kind)
+    const pairs = found.map(({ name, value }) => ({ key: name, value }))
+    if (pairs.length > 0) fields += `,"${kind}_headers":${asciiJson(pairs)}`
+  }
+  return fields
 }
 
 /** A string made by concatenation is a tree that every later copy would have to walk: make it one piece. */

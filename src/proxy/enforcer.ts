@@ -6,16 +6,24 @@ import { errorMessage } from '../lib/errors.ts'
 import { formatAddress } from '../lib/address.ts'
 import { Http1Session } from '../l7rules/http1/session.ts'
 import type { HttpExchange, HttpRequest } from '../l7rules/http1/request.ts'
-import { compileSnapshot, type CompiledSnapshot, type ConnectionPolicy } from '../l7rules/snapshot.ts'
+import {
+  compileSnapshot,
+  type CompiledSnapshot,
+  type ConnectionEnds,
+  type ConnectionPolicy,
+} from '../l7rules/snapshot.ts'
 import type { Verdict } from '../l7rules/verdict.ts'
-import type { Steps } from '../l7rules/parser.ts'
+import { Observer } from '../l7rules/observer.ts'
+import type { ProtocolParser, Steps } from '../l7rules/parser.ts'
 import type { PolicySnapshot } from '../policy/network-policy.ts'
 import { MARK_UPSTREAM } from '../redirect/layouts.ts'
 import type { ProxyMaps, SteeredConnection } from '../redirect/proxy-maps.ts'
 import type { AccessLog, ConnectionLog } from './access-log.ts'
+import { isEndedByPeer } from './access-record.ts'
 import type { AcceptedConnection, ConnectionDecision } from './connection.ts'
 import { Directory } from './directory.ts'
 import type { Relay } from './relay.ts'
+import { PolicyAddresses } from './xds/policy-addresses.ts'
 
 /** Why a steered connection was not relayed; counted by name. */
 export const ENFORCER_REASONS = {
@@ -28,6 +36,8 @@ export interface EnforcerOptions {
   readonly maps: Pick<ProxyMaps, 'takeConnection'>
   readonly accessLog: AccessLog
   readonly deniedBody: Buffer
+  /** Find policies by the addresses of a connection, not by the endpoint ids of the datapath. */
+  readonly findsByAddress?: boolean
 }
 
 export interface RequestCounters {
@@ -43,6 +53,7 @@ export class Enforcer {
   readonly #connections = new Set<EnforcedConnection>()
   #snapshot: CompiledSnapshot | undefined
   #directory = new Directory([], [])
+  #addresses: PolicyAddresses | undefined
 
   constructor(options: EnforcerOptions) {
     this.#options = options
@@ -60,6 +71,7 @@ export class Enforcer {
       return errorMessage(error)
     }
     this.#directory = new Directory(snapshot.endpoints, snapshot.identities)
+    if (this.#options.findsByAddress === true) this.#addresses = new PolicyAddresses(snapshot.policies)
     for (const connection of this.#connections) connection.follow(this.#snapshot)
     return undefined
   }
@@ -98,6 +110,21 @@ export class Enforcer {
     }
   }
 
+  /** What decides about a connection. The datapath knows best which of its ends are local. */
+  endsOf(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionEnds {
+    const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = steered
+    const addresses = this.#addresses
+    const isById = addresses === undefined
+    return {
+      egressEndpoint: isById || egressEndpoint === 0 ? egressEndpoint : addresses.find(accepted.peerAddress),
+      ingressEndpoint:
+        isById || ingressEndpoint === 0 ? ingressEndpoint : addresses.find(accepted.localAddress),
+      sourceIdentity,
+      destinationIdentity,
+      destinationPort: accepted.localPort,
+    }
+  }
+
   get deniedBody(): Buffer {
     return this.#options.deniedBody
   }
@@ -130,7 +157,7 @@ class EnforcedConnection {
   readonly #steered: SteeredConnection
   readonly #accepted: AcceptedConnection
   readonly #enforcer: Enforcer
-  /** No parser sees the bytes. */
+  /** Bytes pass unjudged, for all of the connection; at most a parser looks on. */
   readonly #isOpaque: boolean
   #revision: Revision
   #log: ConnectionLog | undefined
@@ -146,15 +173,15 @@ class EnforcedConnection {
     this.#enforcer = enforcer
     this.#revision = snapshot.revision
     this.policy = this.#policyUnder(snapshot)
-    this.#isOpaque = this.policy.kind === 'allow'
+    this.#isOpaque = this.policy.kind === 'allow' || (this.policy.kind === 'http' && this.policy.isAdvisory)
   }
 
-  openSession(steps: Steps): Http1Session {
-    return new Http1Session({
-      steps,
-      judge: this.#judge,
-      onExchange: this.#onExchange,
-      deniedBody: this.#enforcer.deniedBody,
+  openSession(steps: Steps): ProtocolParser {
+    const { deniedBody } = this.#enforcer
+    const judge = this.#judge
+    if (!this.#isOpaque) return new Http1Session({ steps, judge, onExchange: this.#onExchange, deniedBody })
+    return new Observer(steps, (unheeded) => {
+      return new Http1Session({ steps: unheeded, judge, onExchange: this.#onObserved, deniedBody })
     })
   }
 
@@ -171,18 +198,20 @@ class EnforcedConnection {
   }
 
   #policyUnder(snapshot: CompiledSnapshot): ConnectionPolicy {
-    const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = this.#steered
-    return snapshot.connection({
-      egressEndpoint,
-      ingressEndpoint,
-      sourceIdentity,
-      destinationIdentity,
-      destinationPort: this.#accepted.localPort,
-    })
+    return snapshot.connection(this.#enforcer.endsOf(this.#steered, this.#accepted))
   }
 
   readonly #judge = (request: HttpRequest): Verdict =>
     this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
+
+  /** What would have ended a judged connection ended nothing here. */
+  readonly #onObserved = (exchange: HttpExchange): void => {
+    const isOver = exchange.error === '' || isEndedByPeer(exchange.error)
+    if (isOver) return this.#onExchange(exchange)
+    const { policy } = this
+    const verdict = policy.kind === 'http' ? policy.unparseable : policy.verdict
+    this.#onExchange({ ...exchange, status: 0, responseBytes: 0, error: '', verdict })
+  }
 
   readonly #onExchange = (exchange: HttpExchange): void => {
     this.#enforcer.count(exchange)

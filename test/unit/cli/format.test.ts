@@ -36,6 +36,22 @@ t.test('a request on one line', async (t) => {
   )
 })
 
+t.test('audit and shadow', async (t) => {
+  const line = (verdict: Flow['verdict'], plan: 'FORWARDED' | 'DROPPED', rule = 'default/next'): string =>
+    withoutTime({
+      ...request,
+      verdict,
+      weir: { ...request.weir, shadow: { verdict: plan, rule, reason: 'NO_RULE_MATCHED' } },
+    })
+  t.match(line('AUDIT', 'FORWARDED'), / AUDIT \(.* reason=RULE_MATCHED by=proxy$/)
+  t.match(
+    line('FORWARDED', 'DROPPED'),
+    / reason=RULE_MATCHED shadow=DROPPED\/NO_RULE_MATCHED shadow-rule="default\/next" by=proxy$/,
+  )
+  t.match(line('DROPPED', 'FORWARDED', ''), / shadow=FORWARDED\/NO_RULE_MATCHED by=proxy$/)
+  t.notMatch(line('FORWARDED', 'FORWARDED'), /shadow/, 'nothing would change')
+})
+
 t.test('drops', async (t) => {
   const denied: Flow = {
     ...request,

@@ -42,7 +42,7 @@ export function naiveJudge(
   const rules = rulesFor(ports, flow)
   const upTo = (mode: RuleMode): NaiveDecision => decide(without(rules, mode), request)
   const [enforced, audited, planned] = WEAKNESS.map(upTo) as [NaiveDecision, NaiveDecision, NaiveDecision]
-  const outcome = audited.allowed ? audited : enforced
+  const outcome = enforced.allowed ? enforced : audited
   const isShadowed = rules.some((rule) => [rule, ...(rule.http ?? [])].some(({ mode }) => mode === 'shadow'))
   return {
     ...outcome,

@@ -134,6 +134,41 @@ t.test('outcomes', async (t) => {
   for (const [verdict, error, expected] of cases) t.match(outcomeOf(verdict, error), expected, error)
 })
 
+t.test('an audited denial reads as the denial, but for the verdict', async (t) => {
+  const { allowed, rule, reason, direction } = DENIED
+  const flow = parse(
+    new ConnectionRecord(FACTS),
+    exchange({ verdict: { ...ALLOWED, audit: { allowed, rule, reason, direction } } }),
+  )
+  t.match(flow, {
+    verdict: 'AUDIT',
+    traffic_direction: 'EGRESS',
+    weir: { rule: 'default/landing', reason: 'NO_RULE_MATCHED' },
+  })
+  t.notOk('drop_reason_desc' in flow)
+})
+
+t.test('what shadow rules and header actions found', async (t) => {
+  const verdict: Verdict = {
+    ...ALLOWED,
+    shadow: { allowed: false, rule: 'default/next', reason: 'DENY_RULE', direction: 'egress' },
+    notes: [
+      { kind: 'missing', name: 'x-a', value: '"1"' },
+      { kind: 'rejected', name: 'x-a', value: '\xff' },
+      { kind: 'rejected', name: 'x-b', value: '[redacted]' },
+    ],
+  }
+  const flow = parse(new ConnectionRecord(FACTS), exchange({ verdict }))
+  t.equal(flow.verdict, 'FORWARDED')
+  t.same(flow.weir.shadow, { verdict: 'DROPPED', rule: 'default/next', reason: 'DENY_RULE' })
+  t.same(flow.weir.missing_headers, [{ key: 'x-a', value: '"1"' }])
+  t.same(flow.weir.rejected_headers, [
+    { key: 'x-a', value: '\xff' },
+    { key: 'x-b', value: '[redacted]' },
+  ])
+  t.equal(flow.weir.response_bytes, 20)
+})
+
 t.test('any bytes of a request come back from the line', async (t) => {
   const latin1 = fc.array(fc.integer({ min: 0, max: 255 })).map((bytes) => String.fromCharCode(...bytes))
   const unicode = fc.string({ unit: 'binary' })
