@@ -1,5 +1,8 @@
-// How clients reach the agent: one unix socket, no TLS (mode 0600 of the socket is the access control).
+// How clients reach an agent: a unix socket without TLS (its file mode is the access control), or TCP with
+// mutual TLS.
 import { credentials, type ChannelOptions, type ChannelCredentials } from '@grpc/grpc-js'
+import { formatXdsTarget, type XdsTarget } from './target.ts'
+import { clientTls, type TlsMaterial } from './tls.ts'
 
 /**
  * Snapshots and listings grow with the node; the agent is trusted, so its messages have no limit.
@@ -12,7 +15,22 @@ const CLIENT_OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 }
 
+/** A machine that vanished sends no FIN: without these its last policy would pass for the present one. */
+export const KEEPALIVE_OPTIONS: ChannelOptions = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+}
+
+export type ChannelArguments = [string, ChannelCredentials, ChannelOptions]
+
 /** Constructor arguments of a client of the agent on `socketPath` (absolute). */
-export function agentChannel(socketPath: string): [string, ChannelCredentials, ChannelOptions] {
+export function agentChannel(socketPath: string): ChannelArguments {
   return [`unix:${socketPath}`, credentials.createInsecure(), CLIENT_OPTIONS]
+}
+
+/** Constructor arguments of a client of an xDS server. `tls` is needed for TCP and for nothing else. */
+export function xdsChannel(target: XdsTarget, tls: TlsMaterial | undefined): ChannelArguments {
+  if (target.kind === 'unix') return agentChannel(target.path)
+  if (tls === undefined) throw new Error('TCP without TLS')
+  return [formatXdsTarget(target), clientTls(tls), { ...CLIENT_OPTIONS, ...KEEPALIVE_OPTIONS }]
 }

@@ -2,14 +2,22 @@
 import { loadPackageDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { join } from 'node:path'
+import type { ProtoGrpcType as AdsProtos } from '../../gen/ads.ts'
 import type { ProtoGrpcType as AgentProtos } from '../../gen/agent.ts'
 import type { ProtoGrpcType as ControlProtos } from '../../gen/control.ts'
 import type { ProtoGrpcType as NpdsProtos } from '../../gen/npds.ts'
+import type { ProtoGrpcType as NphdsProtos } from '../../gen/nphds.ts'
 import { packageRoot } from '../paths.ts'
 
-export type Protos = AgentProtos & ControlProtos & NpdsProtos
+export type Protos = AdsProtos & AgentProtos & ControlProtos & NpdsProtos & NphdsProtos
 
-const ROOTS = ['weir/v1/control.proto', 'weir/v1/agent.proto', 'cilium/api/npds.proto']
+const ROOTS = [
+  'weir/v1/control.proto',
+  'weir/v1/agent.proto',
+  'cilium/api/npds.proto',
+  'cilium/api/nphds.proto',
+  'envoy/service/discovery/v3/ads.proto',
+]
 
 /** Must say the same as the flags of `build:proto`, or the generated types lie. */
 const OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: true } as const
