@@ -1,0 +1,42 @@
+// A policy for proxies that are not ours: without what they would misunderstand, or refuse the whole update for.
+import type { HttpRule, NetworkPolicy, PortPolicy, PortRule } from './network-policy.ts'
+
+/** cilium/proxy refuses more. Connections to addresses beyond have no policy there: they are denied. */
+const MAX_ENDPOINT_IPS = 2
+
+/**
+ * Modes: others would enforce every rule that they get, so they get enforced ones only. What rules in audit mode
+ * admit is denied there, as it is here without them; what they deny is not. Empty lists of HTTP rules, which
+ * match no request: the rule goes, as it allows nothing.
+ */
+export function forOtherProxies(policy: NetworkPolicy): NetworkPolicy {
+  return {
+    ...policy,
+    endpointIps: policy.endpointIps.slice(0, MAX_ENDPOINT_IPS),
+    ingress: plainPorts(policy.ingress),
+    egress: plainPorts(policy.egress),
+  }
+}
+
+function plainPorts(ports: readonly PortPolicy[]): PortPolicy[] {
+  return ports.flatMap((entry) => {
+    const rules = entry.rules.filter(isEnforced).map(plainRule).filter(canMatch)
+    // An entry without rules admits everybody: one that lost all of its rules has to go.
+    return rules.length === 0 && entry.rules.length > 0 ? [] : [{ ...entry, rules }]
+  })
+}
+
+/** A rule whose HTTP rules all go admits its peers to the port, as it does where modes are known. */
+function plainRule(rule: PortRule): PortRule {
+  if (rule.http === undefined || rule.http.every(isEnforced)) return rule
+  const http = rule.http.filter(isEnforced)
+  return { ...rule, http: http.length === 0 ? undefined : http }
+}
+
+function isEnforced({ mode }: PortRule | HttpRule): boolean {
+  return mode === undefined || mode === 'enforce'
+}
+
+function canMatch({ http }: PortRule): boolean {
+  return http === undefined || http.length > 0
+}
