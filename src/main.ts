@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { runAgent } from './agent/agent.ts'
 import { lockInstance } from './agent/instance-lock.ts'
 import { Supervisor } from './agent/supervisor.ts'
-import type { AgentOptions, ProxyOptions, RunOptions } from './cli/options.ts'
+import type { AgentOptions, ProxyOptions, RunOptions, StandaloneAgentOptions } from './cli/options.ts'
 import { createProgram, runProgram } from './cli/program.ts'
 import { validateRegex } from './l7rules/http-rules.ts'
 import { errorMessage } from './lib/errors.ts'
@@ -41,7 +41,7 @@ function workerArguments(slot: number, { stateDir, accessLog, denied403Body }: R
 }
 
 function startAgent(
-  options: AgentOptions,
+  options: AgentOptions & Partial<Pick<StandaloneAgentOptions, 'listen'>>,
   workers?: Parameters<typeof runAgent>[0]['workers'],
 ): Promise<void> {
   return runAgent({
@@ -52,6 +52,7 @@ function startAgent(
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
     validateRegex: regexProblem,
     ...(workers === undefined ? {} : { workers }),
+    ...(options.listen === undefined ? {} : { listen: options.listen }),
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
 }
@@ -72,6 +73,7 @@ function proxy(options: ProxyOptions): Promise<void> {
     version: packageVersion(),
     accessLog: options.accessLog,
     deniedBody: options.denied403Body ?? DEFAULT_DENIED_BODY,
+    ...(options.xds === undefined ? {} : { xds: options.xds }),
     log: createLogger('proxy', process.env['WEIR_LOG_LEVEL']),
   })
 }

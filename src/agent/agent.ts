@@ -5,6 +5,8 @@ import { errorMessage } from '../lib/errors.ts'
 import type { FlowEndpoint } from '../lib/flow.ts'
 import type { Logger } from '../lib/log.ts'
 import type { InstancePaths } from '../lib/paths.ts'
+import { formatXdsTarget, type TcpTarget } from '../lib/rpc/target.ts'
+import { readTlsFiles, type TlsFiles } from '../lib/rpc/tls.ts'
 import { terminationSignal } from '../lib/signals.ts'
 import { parseCiliumPolicies } from '../policy/cilium/parse.ts'
 import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
@@ -26,6 +28,8 @@ import { Reconciler } from './reconciler.ts'
 import { startRpcServer } from './rpc-server.ts'
 import { StateView } from './state-view.ts'
 import { Supervisor } from './supervisor.ts'
+import { startTlsServer } from './xds/tls-server.ts'
+import { XdsServer } from './xds/xds-server.ts'
 
 const EVENTS_INTERVAL_MS = 50
 const DEVICES_INTERVAL_MS = 200
@@ -41,6 +45,8 @@ export interface AgentOptions {
   /** Why a regular expression of a rule is refused; undefined = fine. */
   readonly validateRegex: (pattern: string) => string | undefined
   readonly policyMapEntries?: number
+  /** Serve xDS to proxies on other machines, too; undefined = on the unix socket only. */
+  readonly listen?: { readonly target: TcpTarget; readonly tls: TlsFiles }
   /** Start and supervise workers; undefined = somebody else does. */
   readonly workers?: {
     readonly count: number
@@ -73,6 +79,7 @@ async function run(options: AgentOptions): Promise<void> {
   const policyStore = new PolicyStore(join(paths.stateDir, 'policies.json'))
 
   // Everything that can be wrong with the input comes first: then nothing is attached.
+  const tls = options.listen === undefined ? undefined : readTlsFiles(options.listen.tls)
   const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
   const endpoints = await watchEndpointsFile(options.endpointsFile, () => void follow())
   const datapath = openDatapath({
@@ -84,11 +91,12 @@ async function run(options: AgentOptions): Promise<void> {
     log,
     onFlows: (_slot, batch) => flows.receive(batch),
   })
+  const xds = new XdsServer({ log, hostAddresses })
   const reconciler = new Reconciler({
     datapath,
     allocator: new LocalIdentityAllocator(new FileIdentityStore(join(paths.stateDir, 'identities.json'))),
     registry: new EndpointRegistry(join(paths.stateDir, 'endpoints.json')),
-    publish: (snapshot) => control.publish(snapshot),
+    publish: (snapshot) => Promise.all([control.publish(snapshot), xds.publish(snapshot)]),
     hostAddresses,
     log,
   })
@@ -123,6 +131,7 @@ async function run(options: AgentOptions): Promise<void> {
     reconciler,
     datapath,
     control,
+    xds,
     flows,
     endpointsState: () => endpoints.state,
     policySources: () => folder.sources,
@@ -132,7 +141,14 @@ async function run(options: AgentOptions): Promise<void> {
   const server = await startRpcServer(paths.agentSocket, {
     control: control.handlers,
     agent: agentHandlers(view, flows, control),
+    xds: xds.handlers,
   })
+  const { listen } = options
+  const tlsServer =
+    listen === undefined || tls === undefined
+      ? undefined
+      : await startTlsServer(listen.target, tls, xds.handlers)
+  if (listen !== undefined) log.info({ listen: formatXdsTarget(listen.target) }, 'xDS over mutual TLS')
   const supervisor =
     options.workers === undefined
       ? undefined
@@ -154,6 +170,7 @@ async function run(options: AgentOptions): Promise<void> {
   endpoints.close()
   folder.close()
   await supervisor?.stop()
+  tlsServer?.close()
   await server.close()
   datapath.close()
 }

@@ -8,7 +8,9 @@ import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
 import type { Source__Output } from '../gen/weir/v1/Source.ts'
 import type { Status__Output } from '../gen/weir/v1/Status.ts'
 import type { WorkerStatus__Output } from '../gen/weir/v1/WorkerStatus.ts'
+import type { XdsClient__Output } from '../gen/weir/v1/XdsClient.ts'
 import { WeirError } from '../lib/errors.ts'
+import { NETWORK_POLICY_TYPE, shortType } from '../lib/rpc/discovery.ts'
 import type { PolicyMapEntry } from '../policy/policy-map.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
 import type { AgentState } from './agent-server.ts'
@@ -17,6 +19,7 @@ import type { EndpointsState } from './endpoints-file.ts'
 import type { FlowLog } from './flow-log.ts'
 import type { PolicySource } from './policy-sources.ts'
 import { keyOf, type ManagedEndpoint, type Reconciler } from './reconciler.ts'
+import type { XdsServer } from './xds/xds-server.ts'
 
 const REDIRECT_MODE = 'hybrid'
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
@@ -33,6 +36,7 @@ export interface StateViewOptions {
   readonly reconciler: Reconciler
   readonly datapath: Datapath
   readonly control: ControlServer
+  readonly xds: XdsServer
   readonly flows: FlowLog
   readonly endpointsState: () => EndpointsState
   readonly policySources: () => readonly PolicySource[]
@@ -71,7 +75,20 @@ export class StateView implements AgentState {
       drops: datapath.dropCounters(),
       problems: this.#problems(),
       flowsLost: flows.lost,
+      xdsClients: this.#xdsClients(),
     }
+  }
+
+  #xdsClients(): XdsClient__Output[] {
+    return this.#options.xds.clients().map(({ node, peer, mode, typeUrl, wanted, realised, error }) => ({
+      node,
+      peer,
+      mode,
+      type: shortType(typeUrl),
+      revisionWanted: wanted,
+      revisionRealised: realised,
+      error,
+    }))
   }
 
   #workers(): WorkerStatus__Output[] {
@@ -89,15 +106,20 @@ export class StateView implements AgentState {
   }
 
   #problems(): string[] {
-    const { reconciler, control, endpointsState, policySources, workersWanted, failures } = this.#options
+    const { reconciler, control, xds, endpointsState, policySources, workersWanted, failures } = this.#options
     const problems = [...failures()]
     const workers = control.workers()
-    if (workers.length === 0) problems.push('no proxy worker is connected: ports under L7 policy are closed')
+    const clients = xds.clients()
+    const hasProxy = workers.length > 0 || clients.some(({ typeUrl }) => typeUrl === NETWORK_POLICY_TYPE)
+    if (!hasProxy) problems.push('no proxy worker is connected: ports under L7 policy are closed')
     else if (workersWanted !== undefined && workers.length < workersWanted) {
       problems.push(`${workers.length} of ${workersWanted} proxy workers are connected`)
     }
     for (const { slot, error } of workers) {
       if (error !== '') problems.push(`worker ${slot} refused the policy in force: ${error}`)
+    }
+    for (const { node, typeUrl, error } of clients) {
+      if (error !== '') problems.push(`xDS client ${node} refused ${shortType(typeUrl)}: ${error}`)
     }
     for (const { spec, state, message } of reconciler.endpoints()) {
       if (state !== 'ready') problems.push(`endpoint ${keyOf(spec)} is ${state}: ${message}`)
@@ -111,7 +133,8 @@ export class StateView implements AgentState {
   }
 
   endpoints(): Endpoint__Output[] {
-    const { reconciler } = this.#options
+    const { reconciler, datapath } = this.#options
+    const inKernel = datapath.revision()
     return reconciler.endpoints().map((endpoint) => {
       const enforced = reconciler.repository.endpointPolicy(endpoint.id)?.enforced
       return {
@@ -126,8 +149,19 @@ export class StateView implements AgentState {
         message: endpoint.message,
         ingress: enforced?.ingress === true ? 'enforced' : 'open',
         egress: enforced?.egress === true ? 'enforced' : 'open',
+        revisionWanted: reconciler.revision,
+        revisionRealised: endpoint.state === 'ready' ? this.#realised(endpoint.id, inKernel) : 0,
       }
     })
+  }
+
+  /** The weakest link: kernel, workers, and those xDS clients that have asked for the endpoint. */
+  #realised(endpoint: number, inKernel: number): number {
+    const { control, xds } = this.#options
+    const proxies = control.workers().map(({ revision }) => revision)
+    const client = xds.realised(endpoint)
+    if (client !== undefined) proxies.push(client)
+    return proxies.length === 0 ? 0 : Math.min(inKernel, ...proxies)
   }
 
   identities(): IdentityEntry__Output[] {

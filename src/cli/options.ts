@@ -5,6 +5,9 @@ import { basename, resolve } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
 import { instancePaths } from '../lib/paths.ts'
+import type { XdsMode } from '../lib/rpc/discovery.ts'
+import { parseTcpTarget, parseXdsTarget, type TcpTarget, type XdsTarget } from '../lib/rpc/target.ts'
+import type { TlsFiles } from '../lib/rpc/tls.ts'
 
 export interface AgentOptions {
   /** Absolute; was a file when the command started. */
@@ -14,6 +17,11 @@ export interface AgentOptions {
   readonly stateDir: string
   /** Size of each endpoint's policy map; undefined = the default of the datapath. */
   readonly policyMapEntries: number | undefined
+}
+
+/** `weir agent`, which can also serve proxies on other machines. */
+export interface StandaloneAgentOptions extends AgentOptions {
+  readonly listen: { readonly target: TcpTarget; readonly tls: TlsFiles } | undefined
 }
 
 interface RequestHandling {
@@ -27,6 +35,15 @@ export interface ProxyOptions extends RequestHandling {
   /** Listener slot, 0-based. */
   readonly slot: number
   readonly stateDir: string
+  /** undefined = policies come from the agent of the state directory. */
+  readonly xds: XdsOptions | undefined
+}
+
+export interface XdsOptions {
+  readonly target: XdsTarget
+  readonly mode: XdsMode
+  /** With TCP and only then. */
+  readonly tls: TlsFiles | undefined
 }
 
 export interface RunOptions extends AgentOptions, RequestHandling {
@@ -101,6 +118,71 @@ export function deniedBodyFlag(value: string): string {
 export function outputFlag(value: string): OutputFormat {
   if (value === 'table' || value === 'json') return value
   throw invalid('--output', value, 'is neither table nor json', 'use one of both')
+}
+
+/** As commander names them. */
+export interface TlsFlags {
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tlsCa?: string
+}
+
+export interface XdsFlags extends TlsFlags {
+  readonly xds?: string
+  readonly xdsMode?: string
+}
+
+/** @throws WeirError CONFIG_INVALID for flags that contradict each other. */
+export function xdsOptions(flags: XdsFlags): XdsOptions | undefined {
+  const { xds, xdsMode = 'split' } = flags
+  if (xds === undefined) {
+    refuseTls(flags, '--xds')
+    if (flags.xdsMode !== undefined) throw needs('--xds-mode', '--xds')
+    return undefined
+  }
+  if (xdsMode !== 'split' && xdsMode !== 'ads') {
+    throw invalid('--xds-mode', xdsMode, 'is neither split nor ads', 'use one of both')
+  }
+  const target = parseXdsTarget('--xds', xds)
+  if (target.kind === 'tcp') return { target, mode: xdsMode, tls: tlsFiles(`--xds ${xds}`, flags) }
+  refuseTls(flags, '--xds HOST:PORT')
+  return { target, mode: xdsMode, tls: undefined }
+}
+
+/** @throws WeirError CONFIG_INVALID for flags that contradict each other. */
+export function listenOptions(
+  flags: TlsFlags & { readonly listen?: string },
+): { readonly target: TcpTarget; readonly tls: TlsFiles } | undefined {
+  if (flags.listen === undefined) {
+    refuseTls(flags, '--listen')
+    return undefined
+  }
+  const target = parseTcpTarget('--listen', flags.listen)
+  return { target, tls: tlsFiles(`--listen ${flags.listen}`, flags) }
+}
+
+function tlsFiles(what: string, { tlsCert, tlsKey, tlsCa }: TlsFlags): TlsFiles {
+  if (tlsCert !== undefined && tlsKey !== undefined && tlsCa !== undefined) {
+    return { cert: tlsCert, key: tlsKey, ca: tlsCa }
+  }
+  const missing = Object.entries({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--tls-ca': tlsCa })
+    .filter(([, value]) => value === undefined)
+    .map(([flag]) => flag)
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `${what}: TCP without mutual TLS is refused, ${missing.join(' and ')} missing`,
+    { mend: 'give certificate, key and authority, or use a unix socket' },
+  )
+}
+
+function refuseTls({ tlsCert, tlsKey, tlsCa }: TlsFlags, needed: string): void {
+  if (tlsCert ?? tlsKey ?? tlsCa) throw needs('--tls-cert, --tls-key, --tls-ca', needed)
+}
+
+function needs(flag: string, needed: string): WeirError {
+  return new WeirError('CONFIG_INVALID', `${flag} without ${needed} has no effect`, {
+    mend: `add ${needed}, or leave it out`,
+  })
 }
 
 function existing(flag: string, value: string, kind: 'file' | 'directory'): string {

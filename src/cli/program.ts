@@ -15,16 +15,21 @@ import {
   directoryFlag,
   fileFlag,
   integerFlag,
+  listenOptions,
+  xdsOptions,
   type AgentOptions,
   type CleanupOptions,
   type ProxyOptions,
   type RunOptions,
+  type StandaloneAgentOptions,
+  type TlsFlags,
+  type XdsFlags,
 } from './options.ts'
 
 /** What src/main.ts does with options that are parsed and checked. A promise that resolves ends the command. */
 export interface Handlers {
   readonly run: (options: RunOptions) => Promise<void>
-  readonly agent: (options: AgentOptions) => Promise<void>
+  readonly agent: (options: StandaloneAgentOptions) => Promise<void>
   readonly proxy: (options: ProxyOptions) => Promise<void>
   readonly cleanup: (options: CleanupOptions) => Promise<void>
 }
@@ -83,14 +88,28 @@ function addDaemonCommands(program: Command, handlers: Handlers): void {
         workers: flags.workers ?? defaultWorkers(),
       }),
     )
-  addPolicyOptions(program.command('agent').description('decide: endpoints, policies, kernel maps')).action(
-    (flags: PolicyFlags) => handlers.agent(agentOptions(flags)),
+  addTlsOptions(
+    addPolicyOptions(program.command('agent').description('decide: endpoints, policies, kernel maps')).option(
+      '--listen <host:port>',
+      'serve xDS on TCP, too; needs all of --tls-*',
+    ),
+  ).action((flags: PolicyFlags & TlsFlags & { listen?: string }) =>
+    handlers.agent({ ...agentOptions(flags), listen: listenOptions(flags) }),
   )
-  addRequestOptions(program.command('proxy').description('one worker: enforce what the agent decides'))
-    .option('--slot <n>', 'listener slot', integerFlag('--slot', 0, MAX_WORKERS - 1), 0)
+  addTlsOptions(
+    addRequestOptions(program.command('proxy').description('one worker: enforce what the agent decides'))
+      .option('--slot <n>', 'listener slot', integerFlag('--slot', 0, MAX_WORKERS - 1), 0)
+      .option('--xds <address>', 'policies from this xDS server: unix:PATH, or host:port with --tls-*')
+      .option('--xds-mode <mode>', 'split = one stream per type, ads = aggregated (default: split)'),
+  )
     .addOption(stateDirOption())
-    .action((flags: RequestFlags & StateFlags & { slot: number }) =>
-      handlers.proxy({ slot: flags.slot, stateDir: flags.stateDir, ...requestOptions(flags) }),
+    .action((flags: RequestFlags & StateFlags & XdsFlags & { slot: number }) =>
+      handlers.proxy({
+        slot: flags.slot,
+        stateDir: flags.stateDir,
+        xds: xdsOptions(flags),
+        ...requestOptions(flags),
+      }),
     )
   program
     .command('cleanup')
@@ -129,6 +148,13 @@ function addRequestOptions(command: Command): Command {
   return command
     .option('--access-log <file>', 'one JSON line per request; - = standard output', accessLogFlag)
     .option('--denied-403-body <text>', 'body of denials', deniedBodyFlag)
+}
+
+function addTlsOptions(command: Command): Command {
+  return command
+    .option('--tls-cert <file>', 'own certificate, PEM', fileFlag('--tls-cert'))
+    .option('--tls-key <file>', 'its key, PEM', fileFlag('--tls-key'))
+    .option('--tls-ca <file>', "authorities of the other side's certificate, PEM", fileFlag('--tls-ca'))
 }
 
 function agentOptions({ endpoints, policies, stateDir, policyMapEntries }: PolicyFlags): AgentOptions {

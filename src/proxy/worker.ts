@@ -1,10 +1,16 @@
 // One proxy worker: its listeners, its policy, its records. Runs until SIGTERM.
+import type { WorkerStats } from '../gen/weir/v1/WorkerStats.ts'
 import { parseAddress } from '../lib/address.ts'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import { hasIPv6 } from '../lib/ipv6.ts'
 import type { Logger } from '../lib/log.ts'
 import type { InstancePaths } from '../lib/paths.ts'
+import { xdsChannel } from '../lib/rpc/channel.ts'
+import type { XdsMode } from '../lib/rpc/discovery.ts'
+import type { XdsTarget } from '../lib/rpc/target.ts'
+import { readTlsFiles, type TlsFiles } from '../lib/rpc/tls.ts'
 import { terminationSignal } from '../lib/signals.ts'
+import type { PolicySnapshot } from '../policy/network-policy.ts'
 import { MARK_DOWNSTREAM } from '../redirect/layouts.ts'
 import { ProxyMaps } from '../redirect/proxy-maps.ts'
 import { AccessLog, type RecordSink } from './access-log.ts'
@@ -14,6 +20,7 @@ import { Enforcer } from './enforcer.ts'
 import { FileSink } from './file-sink.ts'
 import { TcpNetwork } from './io/tcp-network.ts'
 import { ProxyListener } from './listener.ts'
+import { XdsClient } from './xds/xds-client.ts'
 
 /** Bound on loopback only, so that no endpoint can dial it. Workers share it by SO_REUSEPORT. */
 export const PROXY_PORT = 15_900
@@ -36,18 +43,33 @@ export interface WorkerOptions {
   readonly accessLog: string | undefined
   /** Body of the 403; ends as given. */
   readonly deniedBody: string
+  /** Where policies come from; undefined = from the agent of the state directory, with names and records. */
+  readonly xds?: XdsSource
   readonly log: Logger
+}
+
+export interface XdsSource {
+  readonly target: XdsTarget
+  readonly mode: XdsMode
+  /** For TCP. */
+  readonly tls: TlsFiles | undefined
 }
 
 /** Resolves after SIGTERM or SIGINT, when everything is closed. @throws WeirError when it cannot start */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { log, slot } = options
+  const { log, slot, version, xds } = options
+  const channel = xds === undefined ? undefined : xdsChannel(xds.target, xds.tls && readTlsFiles(xds.tls))
   const maps = await openMaps(options)
   const network = new TcpNetwork()
   const sinks: RecordSink[] = []
   if (options.accessLog !== undefined) sinks.push(new FileSink({ target: options.accessLog, log }))
   const accessLog = new AccessLog({ sinks })
-  const enforcer = new Enforcer({ maps, accessLog, deniedBody: Buffer.from(options.deniedBody) })
+  const enforcer = new Enforcer({
+    maps,
+    accessLog,
+    deniedBody: Buffer.from(options.deniedBody),
+    findsByAddress: xds !== undefined,
+  })
   const families = LISTEN_ADDRESSES.filter(([family]) => family === 'ipv4' || hasIPv6())
   let listener: ProxyListener | undefined
   /** Only with a policy: SO_REUSEPORT gives a new member its share of connections, registered or not. */
@@ -66,32 +88,35 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     opened.sockets.forEach(({ fd }, i) => maps.registerListener(slot, families[i]?.[0] ?? 'ipv4', fd))
     return opened
   }
-  const client = new AgentClient({
-    socketPath: options.paths.agentSocket,
-    slot,
-    version: options.version,
-    log,
-    apply: (snapshot) => {
-      const refusal = enforcer.apply(snapshot)
-      if (refusal !== undefined || listener !== undefined) return refusal
-      listener = listen()
-      log.info({ slot, revision: snapshot.revision }, 'worker ready')
-      return undefined
-    },
-    flushFlows: () => accessLog.flush(),
-    stats: () => ({
-      connectionsActive: listener?.counters.active ?? 0,
-      connectionsTotal: listener?.counters.total ?? 0,
-      requestsAllowed: enforcer.counters.allowed,
-      requestsDenied: enforcer.counters.denied,
-      errors: Object.fromEntries([
-        ...(listener?.counters.refused ?? []),
-        ...enforcer.counters.errors,
-        ...counted('ACCESS_LOG_LOST', accessLog.lost),
-      ]),
-    }),
+  const apply = (snapshot: PolicySnapshot): string | undefined => {
+    const refusal = enforcer.apply(snapshot)
+    if (refusal !== undefined || listener !== undefined) return refusal
+    listener = listen()
+    log.info({ slot, revision: snapshot.revision }, 'worker ready')
+    return undefined
+  }
+  const stats = (): WorkerStats => ({
+    connectionsActive: listener?.counters.active ?? 0,
+    connectionsTotal: listener?.counters.total ?? 0,
+    requestsAllowed: enforcer.counters.allowed,
+    requestsDenied: enforcer.counters.denied,
+    errors: Object.fromEntries([
+      ...(listener?.counters.refused ?? []),
+      ...enforcer.counters.errors,
+      ...counted('ACCESS_LOG_LOST', accessLog.lost),
+    ]),
   })
-  sinks.push(agentSink(client))
+  const agentClient = (): AgentClient => {
+    const { agentSocket } = options.paths
+    const flushFlows = (): void => accessLog.flush()
+    const client = new AgentClient({ socketPath: agentSocket, slot, version, log, apply, flushFlows, stats })
+    sinks.push(agentSink(client))
+    return client
+  }
+  const client =
+    xds === undefined || channel === undefined
+      ? agentClient()
+      : new XdsClient({ channel, mode: xds.mode, slot, version, log, apply })
   client.start()
   process.on('SIGHUP', () => accessLog.reopen())
 

@@ -48,6 +48,17 @@ const state: AgentState = {
     drops: [{ reason: 'POLICY_DENIED', direction: 'ingress', packets: 9 }],
     problems: ['policy default/landing is stale'],
     flowsLost: 0,
+    xdsClients: [
+      {
+        node: 'host~127.0.0.1~no-id~localdomain',
+        peer: 'unix',
+        mode: 'ads',
+        type: 'NetworkPolicy',
+        revisionWanted: 7,
+        revisionRealised: 6,
+        error: 'bad port',
+      },
+    ],
   }),
   endpoints: () => [
     {
@@ -62,6 +73,8 @@ const state: AgentState = {
       message: '',
       ingress: 'enforced',
       egress: 'open',
+      revisionWanted: 7,
+      revisionRealised: 6,
     },
   ],
   identities: () => [{ identity: 1001, labels: ['k8s:class=deathstar'], endpoints: 1 }],
@@ -144,7 +157,10 @@ const TABLES: [string, RegExp[]][] = [
   ],
   [
     'endpoint list',
-    [/^ID +NAME +IDENTITY/, /7 +default\/deathstar +1001 +enforced +open +ready +veth7 +10\.0\.0\.7,fd00::7/],
+    [
+      /^ID +NAME +IDENTITY/,
+      /7 +default\/deathstar +1001 +enforced +open +ready +6\/7 +veth7 +10\.0\.0\.7,fd00::7/,
+    ],
   ],
   ['identity list', [/1001 +1 +k8s:class=deathstar/]],
   ['policy get', [/default\/landing +stale +1 +\/etc\/weir\/landing\.yaml +line 3: bad/, /revision 7/]],

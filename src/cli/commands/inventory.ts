@@ -1,5 +1,6 @@
 // `weir endpoint list`, `weir identity list`, `weir policy get`: what the agent has been told and made of it.
 import type { Command } from 'commander'
+import type { Endpoint__Output } from '../../gen/weir/v1/Endpoint.ts'
 import type { GetPolicyResponse__Output } from '../../gen/weir/v1/GetPolicyResponse.ts'
 import type { ListEndpointsResponse__Output } from '../../gen/weir/v1/ListEndpointsResponse.ts'
 import type { ListIdentitiesResponse__Output } from '../../gen/weir/v1/ListIdentitiesResponse.ts'
@@ -48,6 +49,8 @@ export function formatEndpoints({ endpoints }: ListEndpointsResponse__Output): s
       { title: 'INGRESS', value: (row) => row.ingress },
       { title: 'EGRESS', value: (row) => row.egress },
       { title: 'STATE', value: (row) => row.state },
+      // Proxies or kernel that lag behind the revision that is wanted.
+      { title: 'REVISION', value: revisions, align: 'right' },
       { title: 'DEVICE', value: (row) => row.device },
       { title: 'ADDRESSES', value: (row) => row.addresses.join(',') },
       { title: 'LABELS', value: (row) => row.labels.join(',') },
@@ -56,6 +59,11 @@ export function formatEndpoints({ endpoints }: ListEndpointsResponse__Output): s
     endpoints,
     'no endpoints',
   )
+}
+
+/** `7`, or `6/7`: realised of wanted. */
+function revisions({ revisionWanted, revisionRealised }: Endpoint__Output): string {
+  return revisionRealised >= revisionWanted ? String(revisionWanted) : `${revisionRealised}/${revisionWanted}`
 }
 
 export function formatIdentities({ identities }: ListIdentitiesResponse__Output): string {

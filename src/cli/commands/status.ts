@@ -24,6 +24,7 @@ export function formatStatus(status: Status__Output): string {
     `Endpoints:  ${status.endpointsReady} of ${status.endpointsTotal} ready${sourceNote(endpointsFile)}\n`,
     `Flows lost: ${status.flowsLost}\n`,
     section('Workers', workers(status)),
+    ...(status.xdsClients.length === 0 ? [] : [section('xDS clients', xdsClients(status))]),
     section('Policies', policies(status)),
     section('Drops', drops(status)),
     section('Problems', status.problems.map((problem) => `${printable(problem)}\n`).join('') || 'none\n'),
@@ -60,6 +61,22 @@ function workers({ workers }: Status__Output): string {
       { title: 'REFUSED', value: (row) => row.error },
     ],
     workers,
+    'none connected',
+  )
+}
+
+function xdsClients({ xdsClients }: Status__Output): string {
+  return formatTable(
+    [
+      { title: 'NODE', value: (row) => row.node },
+      { title: 'PEER', value: (row) => row.peer },
+      { title: 'MODE', value: (row) => row.mode },
+      { title: 'TYPE', value: (row) => row.type },
+      { title: 'WANTED', value: (row) => row.revisionWanted, align: 'right' },
+      { title: 'REALISED', value: (row) => row.revisionRealised, align: 'right' },
+      { title: 'REFUSED', value: (row) => row.error },
+    ],
+    xdsClients,
     'none connected',
   )
 }
