@@ -8,11 +8,11 @@ import { performSteps, printFailure, StepError } from './lib/steps.mjs'
 
 const MIN_NODE = [20, 11]
 
-/** @param {{tests: boolean}} purpose whether the tools of the tests are wanted, too */
-export async function setUp({ tests }) {
+/** @param {{tests: boolean, bench?: boolean}} purpose whether the tools of tests and benchmarks are wanted, too */
+export async function setUp(purpose) {
   requirePlatform()
   await performSteps([
-    { name: 'system packages', action: () => installMissing({ tests }) },
+    { name: 'system packages', action: () => installMissing(purpose) },
     { name: 'npm packages', action: installPackages },
     ...buildSteps(),
   ])

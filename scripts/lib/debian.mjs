@@ -39,15 +39,17 @@ const TO_TEST = [
     optional: true,
   },
 ]
+const TO_BENCH = [{ what: 'haproxy', tools: ['haproxy'], packages: ['haproxy'] }]
 
 /** Names of executables and of packages alike. Versions first: other systems than Debian have only the bare name. */
 function clangNames(tool) {
   return [...CLANG_VERSIONS.map((version) => `${tool}-${version}`), tool]
 }
 
-/** @param {{tests: boolean}} purpose */
-export function missingNeeds({ tests }) {
-  return [...TO_RUN, ...TO_SHOW, ...(tests ? TO_TEST : [])].filter((need) => !isMet(need))
+/** @param {{tests: boolean, bench?: boolean}} purpose */
+export function missingNeeds({ tests, bench = false }) {
+  const needs = [...TO_RUN, ...TO_SHOW, ...(tests ? TO_TEST : []), ...(bench ? TO_BENCH : [])]
+  return needs.filter((need) => !isMet(need))
 }
 
 /** The clang or clang-format to use: the version that the project is checked with if it is there. */
@@ -83,7 +85,7 @@ function isDebianLike() {
 
 /**
  * Install what is missing. Nothing is asked; no service is started.
- * @param {{tests: boolean}} purpose
+ * @param {{tests: boolean, bench?: boolean}} purpose
  * @returns {Promise<string>} what was done, in a few words
  */
 export async function installMissing(purpose) {
@@ -142,7 +144,7 @@ async function choosePackages(needs) {
   return { packages, unknown }
 }
 
-/** nginx is needed as a program only: its package must neither start a server now nor at boot. */
+/** nginx and haproxy are needed as programs only: no package may start a server now or at boot. */
 async function aptInstall(asRoot, packages) {
   const noServices = '/usr/sbin/policy-rc.d'
   const isOurs = !existsSync(noServices)
@@ -167,7 +169,9 @@ async function aptInstall(asRoot, packages) {
     if (isOurs && asRoot.length === 0) rmSync(noServices, { force: true })
     else if (isOurs) await run([...asRoot, 'rm', '-f', noServices])
   }
-  if (packages.some((name) => name.startsWith('nginx')) && existsSync('/run/systemd/system')) {
-    await run([...asRoot, 'systemctl', 'disable', 'nginx'])
+  if (!existsSync('/run/systemd/system')) return
+  for (const service of ['nginx', 'haproxy']) {
+    if (!packages.some((name) => name.startsWith(service))) continue
+    await run([...asRoot, 'systemctl', 'disable', service])
   }
 }

@@ -1,0 +1,43 @@
+// Many connections that made one request each and then do nothing: what does each cost the proxy in memory?
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
+import { packageRoot } from '../../src/lib/paths.ts'
+import { type Load } from './cases.ts'
+import { endProcess } from './child.ts'
+import { maxPairs } from './descriptors.ts'
+import { onOthersCore } from './pinning.ts'
+import { rssBytesOf, sum } from './process-stats.ts'
+import { type Variant } from './variants/variant.ts'
+
+/** Open before the first look: what the first connections bring into memory is not theirs alone. */
+const WARM_CONNECTIONS = 1000
+/** For garbage to be collected and log batches to be written. */
+const SETTLE_MS = 1500
+
+export async function holdIdle(
+  variant: Variant,
+  load: Load,
+): Promise<{ readonly rssBytes: number; readonly pairBytes: number }> {
+  const { host, port } = variant.targetOf(load)
+  const client = join(packageRoot(), 'dist', 'bench', 'e2e', 'idle-client.js')
+  const command = [process.execPath, client, host, String(port), load.path]
+  const child = variant.client.spawn(onOthersCore(command), { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  const open = async (count: number): Promise<number> => {
+    child.stdin!.write(`${count}\n`)
+    const answer = await lines.next()
+    if (answer.done === true || Number(answer.value) !== count)
+      throw new Error(`idle client through ${variant.name} said ${String(answer.value)}`)
+    await sleep(SETTLE_MS)
+    return sum(variant.pids.map(rssBytesOf))
+  }
+  try {
+    const before = await open(WARM_CONNECTIONS)
+    const count = Math.min(load.connections, maxPairs()) - WARM_CONNECTIONS
+    const rssBytes = await open(count)
+    return { rssBytes, pairBytes: (rssBytes - before) / count }
+  } finally {
+    await endProcess(child)
+  }
+}

@@ -1,0 +1,48 @@
+// Where and with what the numbers came about.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpus, release } from 'node:os'
+import { packageRoot } from '../../src/lib/paths.ts'
+
+export interface Machine {
+  readonly kernel: string
+  readonly cpu: string
+  readonly cores: number
+  readonly node: string
+  readonly versions: Readonly<Record<string, string>>
+  readonly commit: string
+  readonly date: string
+}
+
+export function describeMachine(envoy: string | undefined): Machine {
+  return {
+    kernel: release(),
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    node: process.version,
+    versions: {
+      haproxy: versionOf('haproxy', '-v'),
+      nginx: versionOf('nginx', '-v'),
+      wrk: versionOf('wrk', '-v'),
+      ...(envoy === undefined ? {} : { envoy: versionOf(envoy, '--version') }),
+    },
+    commit: commit(),
+    date: new Date().toISOString(),
+  }
+}
+
+/** Some print it on standard error, some fail after that. */
+function versionOf(program: string, flag: string): string {
+  const { stdout, stderr } = spawnSync(program, [flag], { encoding: 'utf8' })
+  return /\d+\.\d+(\.\d+)?/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown'
+}
+
+function commit(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: packageRoot(), encoding: 'utf8' }).trim()
+  try {
+    const isDirty = git('status', '--porcelain', '--', 'src', 'bpf') !== ''
+    return git('rev-parse', '--short', 'HEAD') + (isDirty ? '+' : '')
+  } catch {
+    return 'unknown'
+  }
+}

@@ -1,0 +1,57 @@
+// Question: what does a request cost through Weir's real datapath, and through the proxies that it is compared to?
+// Run by scripts/bench.mjs; see ../README.md.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../../src/lib/paths.ts'
+import { removeLeftovers } from '../../test/helpers/leftovers.ts'
+import { raiseDescriptorLimit } from './descriptors.ts'
+import { checkGoals } from './goals.ts'
+import { runHttp1, selectCases } from './http1.ts'
+import { describeMachine } from './machine.ts'
+import { type Sample } from './measure.ts'
+import { type Options } from './options.ts'
+import { goalTable, resultTable } from './report.ts'
+import { type Measured, medianOf } from './statistics.ts'
+import { drawChart } from './svg.ts'
+
+const MEASURES = [
+  'rps',
+  'cpuUsPerRequest',
+  'systemCpuUsPerRequest',
+  'p50Us',
+  'p99Us',
+  'rssBytes',
+  'idlePairBytes',
+] as const satisfies readonly (keyof Sample)[]
+
+export async function runBench(options: Options): Promise<void> {
+  removeLeftovers()
+  raiseDescriptorLimit()
+  const machine = describeMachine(options.envoy)
+  const all = await runHttp1(options, console.log)
+  const cases = selectCases(options)
+  console.log(resultTable(cases, all))
+  console.log(
+    '\nx: ratio to haproxy-http in the same round (median). "all CPU": client, server and kernel, too.\n',
+  )
+  console.log(goalTable(checkGoals(all)))
+  const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
+  const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
+  if (out === undefined) return
+  mkdirSync(out, { recursive: true })
+  const { rounds, seconds } = options
+  const rows = all.map(rowOf)
+  writeFileSync(join(out, 'http1.json'), `${JSON.stringify({ machine, rounds, seconds, rows }, null, 2)}\n`)
+  writeFileSync(join(out, 'http1.svg'), drawChart(cases, all, machine))
+  console.log(`\nwritten: ${join(out, 'http1.json')} and http1.svg`)
+}
+
+/** Medians over the rounds. */
+function rowOf(measured: Measured): unknown {
+  const values = MEASURES.map((measure) => [measure, rounded(medianOf(measured, measure))])
+  return { case: measured.case, proxy: measured.proxy, ...Object.fromEntries(values) }
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(4))
+}

@@ -1,0 +1,67 @@
+// What `npm run bench` can be asked for.
+import { parseArgs } from 'node:util'
+import { CASES } from './cases.ts'
+
+export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--proxy NAME]... [--rounds N] [--seconds N] [--envoy PATH]
+
+  --quick         one round of short runs, fewer cases: ends within 90 s, good for trends; writes no results
+  --only http1    which benchmark; there is one today
+  --case NAME     only these cases: ${CASES.map(({ name }) => name).join(', ')}
+  --proxy NAME    only these proxies: direct, haproxy-tcp, haproxy-http, weir, weir-nolog, envoy, weir-other
+  --rounds N      rounds, default 5: each runs every case through every proxy once
+  --seconds N     length of one run, whole seconds, default 3
+  --envoy PATH    an Envoy executable, to be measured too
+  --other DIR     another built checkout of Weir, measured beside this one as weir-other
+  --out DIR       where http1.json and http1.svg go; default bench/results, only for full runs
+  --no-setup      neither install nor build
+`
+
+export interface Options {
+  readonly isQuick: boolean
+  readonly rounds: number
+  readonly seconds: number
+  /** Empty: all. */
+  readonly cases: readonly string[]
+  /** Empty: all that are there. */
+  readonly proxies: readonly string[]
+  readonly envoy: string | undefined
+  readonly other: string | undefined
+  readonly out: string | undefined
+}
+
+/** @throws Error with a message for the user */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: 'http1' },
+      case: { type: 'string', multiple: true, default: [] },
+      proxy: { type: 'string', multiple: true, default: [] },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      envoy: { type: 'string' },
+      other: { type: 'string' },
+      out: { type: 'string' },
+    },
+  })
+  if (values.only !== 'http1') throw new Error(`--only ${values.only}: there is only http1`)
+  for (const name of values.case)
+    if (!CASES.some((known) => known.name === name)) throw new Error(`--case ${name}: no such case`)
+  return {
+    isQuick: values.quick,
+    rounds: whole('rounds', values.rounds ?? (values.quick ? '1' : '5')),
+    seconds: whole('seconds', values.seconds ?? (values.quick ? '1' : '3')),
+    cases: values.case,
+    proxies: values.proxy,
+    envoy: values.envoy,
+    other: values.other,
+    out: values.out,
+  }
+}
+
+function whole(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} ${text}: not a whole number above 0`)
+  return value
+}

@@ -1,0 +1,75 @@
+// HAProxy on the node, dialled by the client: one thread, one upstream connection per client connection.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { canDial } from '../../../test/helpers/tcp.ts'
+import { endProcess, untilUp } from '../child.ts'
+import { maxPairs } from '../descriptors.ts'
+import { onOthersCore, pinProxy } from '../pinning.ts'
+import { MAIN, RULE_SETS, type RuleSet, ruleSetOf } from '../rules.ts'
+import { FIRST_PROXY_PORT, type Stage } from '../stage.ts'
+import { type Variant } from './variant.ts'
+
+export type Mode = 'http' | 'tcp'
+
+/** Both modes run side by side on one stage. */
+const FIRST_PORT: Readonly<Record<Mode, number>> = { http: FIRST_PROXY_PORT, tcp: FIRST_PROXY_PORT + 100 }
+
+export async function startHaproxy(stage: Stage, mode: Mode): Promise<Variant> {
+  const directory = join(stage.node.workDir, `haproxy-${mode}`)
+  mkdirSync(directory, { recursive: true })
+  const file = join(directory, 'haproxy.cfg')
+  const sets = mode === 'http' ? RULE_SETS : [MAIN]
+  writeFileSync(file, configurationText(stage, mode, sets, directory))
+  const child = stage.node.spawn(onOthersCore(['haproxy', '-db', '-f', file]), { detached: true })
+  await untilUp(child, `haproxy in ${mode} mode`, () =>
+    canDial(stage.node, { host: stage.node.v4, port: portOf(mode, MAIN) }),
+  )
+  const pid = child.pid!
+  pinProxy(pid)
+  return {
+    name: `haproxy-${mode}`,
+    client: stage.client,
+    workDir: stage.node.workDir,
+    pids: [pid],
+    canDo: (load) => mode === 'http' || (load.isDenied !== true && load.rules === undefined),
+    targetOf: (load) => ({ host: stage.node.v4, port: portOf(mode, ruleSetOf(load.rules)) }),
+    tidy: () => undefined,
+    stop: () => endProcess(child),
+  }
+}
+
+function portOf(mode: Mode, set: RuleSet): number {
+  return FIRST_PORT[mode] + RULE_SETS.indexOf(set)
+}
+
+function configurationText(stage: Stage, mode: Mode, sets: readonly RuleSet[], directory: string): string {
+  return `
+global
+  nbthread 1
+  maxconn ${maxPairs()}
+defaults
+  mode ${mode}
+  maxconn ${maxPairs()}
+  backlog 4096
+  retries 0
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+  ${mode === 'http' ? 'timeout http-keep-alive 1h\n  http-reuse never' : ''}
+${sets.map((set) => proxyText(stage, mode, set, directory)).join('\n')}
+`
+}
+
+function proxyText(stage: Stage, mode: Mode, set: RuleSet, directory: string): string {
+  const patterns = join(directory, `paths-${set.port}`)
+  writeFileSync(patterns, set.paths.map((path) => `^${path}$\n`).join(''))
+  const rule = `http-request deny unless { method GET } { path -m reg -f ${patterns} }`
+  return `
+frontend front-${set.port}
+  bind ${stage.node.v4}:${portOf(mode, set)}
+  ${mode === 'http' ? rule : ''}
+  default_backend back-${set.port}
+backend back-${set.port}
+  server nginx ${stage.server.v4}:${set.port}
+`
+}

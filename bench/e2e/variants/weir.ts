@@ -1,0 +1,84 @@
+// Weir on the node, one worker; the client dials the server.
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { endpointOf } from '../../../test/helpers/weir-process.ts'
+import { endProcess, untilUp } from '../child.ts'
+import { onOthersCore, pinProxy } from '../pinning.ts'
+import { RULE_SETS, type RuleSet, ruleSetOf } from '../rules.ts'
+import { type Stage } from '../stage.ts'
+import { type Variant } from './variant.ts'
+
+export interface WeirOptions {
+  readonly name: string
+  /** A built checkout. */
+  readonly root: string
+  readonly hasAccessLog: boolean
+  /** For the worker, e.g. to profile it. */
+  readonly nodeOptions?: string
+}
+
+export async function startWeir(stage: Stage, options: WeirOptions): Promise<Variant> {
+  const { node } = stage
+  const directory = join(node.workDir, 'weir')
+  mkdirSync(join(directory, 'policies'), { recursive: true })
+  const endpoints = [endpointOf(stage.client, { app: 'client' }), endpointOf(stage.server, { app: 'server' })]
+  writeFileSync(join(directory, 'endpoints.yaml'), stringify(endpoints))
+  writeFileSync(join(directory, 'policies', 'server.yaml'), stringify(policy()))
+  const accessLog = join(directory, 'access.ndjson')
+  if (options.hasAccessLog) writeFileSync(accessLog, '')
+  const main = join(options.root, 'dist', 'src', 'main.js')
+  const command = [process.execPath, main, 'run', '--workers', '1', '--state-dir', node.stateDir]
+  command.push('--endpoints', join(directory, 'endpoints.yaml'), '--policies', join(directory, 'policies'))
+  if (options.hasAccessLog) command.push('--access-log', accessLog)
+  const env = { ...process.env, NODE_OPTIONS: options.nodeOptions ?? '' }
+  const child = node.spawn(onOthersCore(command), { detached: true, env })
+  await untilUp(child, options.name, (messages) => messages.includes('"msg":"ready"'), 60_000)
+  const worker = workerOf(child.pid!)
+  pinProxy(worker)
+  return {
+    name: options.name,
+    client: stage.client,
+    workDir: stage.node.workDir,
+    pids: [worker],
+    canDo: () => true,
+    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load.rules).port }),
+    tidy: () => {
+      if (options.hasAccessLog) truncateSync(accessLog)
+    },
+    stop: () => endProcess(child),
+  }
+}
+
+function policy(): unknown {
+  return {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNetworkPolicy',
+    metadata: { name: 'server' },
+    spec: {
+      endpointSelector: { matchLabels: { app: 'server' } },
+      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: RULE_SETS.map(portRule) }],
+    },
+  }
+}
+
+function portRule({ port, paths }: RuleSet): unknown {
+  return {
+    ports: [{ port: String(port), protocol: 'TCP' }],
+    rules: { http: paths.map((path) => ({ method: 'GET', path })) },
+  }
+}
+
+/** The agent's child: the one process that touches requests. */
+function workerOf(agent: number): number {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    try {
+      const parent = Number(/\) . (\d+)/.exec(readFileSync(`/proc/${entry}/stat`, 'utf8'))?.[1])
+      if (parent === agent) return Number(entry)
+    } catch {
+      // it has ended in between
+    }
+  }
+  throw new Error(`weir ${agent} has no worker`)
+}
