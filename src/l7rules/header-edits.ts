@@ -1,5 +1,4 @@
 // What is done to the headers of a request that is forwarded: at most one edit per name.
-import type { HttpRequest } from './http1/request.ts'
 
 export interface HeaderEdit {
   /** Lower case, never one that decides framing, routing or the connection. */
@@ -23,30 +22,4 @@ export function composeEdits(earlier: readonly HeaderEdit[], later: readonly Hea
 /** Two rules that ask for the same header value ask for one occurrence of it. */
 function append(edit: HeaderEdit, values: readonly string[]): HeaderEdit {
   return { ...edit, adds: [...new Set([...edit.adds, ...values])] }
-}
-
-/** A request as the receiver of its edited form sees it. Valid as long as the request. */
-export class EditedRequest implements HttpRequest {
-  readonly method: string
-  readonly target: string
-  readonly path: string
-  readonly host: string
-  readonly #request: HttpRequest
-  readonly #edits: readonly HeaderEdit[]
-
-  constructor(request: HttpRequest, edits: readonly HeaderEdit[]) {
-    this.method = request.method
-    this.target = request.target
-    this.path = request.path
-    this.host = request.host
-    this.#request = request
-    this.#edits = edits
-  }
-
-  header(name: string): readonly string[] {
-    const values = this.#request.header(name)
-    const edit = this.#edits.find((each) => each.name === name)
-    if (edit === undefined) return values
-    return edit.removes ? edit.adds : [...values, ...edit.adds]
-  }
 }

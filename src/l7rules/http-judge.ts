@@ -1,6 +1,6 @@
 // Judges the requests of connections under the same rules: both endpoints must allow. Verdicts are kept by
 // the exact strings that the rules look at, so that a request seen before costs one look-up.
-import { EditedRequest } from './header-edits.ts'
+import { EditedRequest } from './edited-request.ts'
 import type { HttpRequest } from './http1/request.ts'
 import { joinSides } from './moded-side.ts'
 import { unionOfViews, type RequestView } from './request-view.ts'

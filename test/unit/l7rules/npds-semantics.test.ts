@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { asEndpointId, asIdentity, asRevision } from '../../../src/lib/brands.ts'
-import { EditedRequest } from '../../../src/l7rules/header-edits.ts'
+import { EditedRequest } from '../../../src/l7rules/edited-request.ts'
 import { compileSnapshot, type CompiledSnapshot } from '../../../src/l7rules/snapshot.ts'
 import type { Verdict } from '../../../src/l7rules/verdict.ts'
 import type { PortPolicy, PortRule } from '../../../src/policy/network-policy.ts'
