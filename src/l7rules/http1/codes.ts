@@ -28,6 +28,10 @@ export const HTTP_CODES = {
     status: 400,
     text: 'The path holds a backslash, raw or encoded; some servers read it as "/".',
   },
+  HTTP_PATH_ENCODED_SLASH: {
+    status: 400,
+    text: 'The path holds %2F, which --path-encoded-slash reject forbids.',
+  },
   HTTP_PATH_ABOVE_ROOT: { status: 400, text: 'A ".." segment leads above the root of the path.' },
   HTTP_PATH_HIDDEN_DOTS: {
     status: 400,
@@ -88,16 +92,75 @@ export const HTTP_CODES = {
   // Responses
   HTTP_UNSOLICITED_RESPONSE: { status: 0, text: 'The server sent bytes that answer no request.' },
   HTTP_BAD_RESPONSE: { status: 502, text: 'The response does not begin with an HTTP/1.x status line.' },
-  HTTP_RESPONSE_FIELDS: { status: 502, text: 'The fields of the response cannot be parsed.' },
-  HTTP_RESPONSE_TOO_LARGE: {
+  // Fields, framing and body of responses: the codes of requests, with RESPONSE_ in them
+  HTTP_RESPONSE_BARE_CR: { status: 502, text: 'A CR of the response is not followed by LF.' },
+  HTTP_RESPONSE_BARE_LF: { status: 502, text: 'A line of the response ends with LF alone.' },
+  HTTP_RESPONSE_OBS_FOLD: {
     status: 502,
-    text: 'The response head is larger than 64 KiB or has more than 128 fields.',
+    text: 'A field line of the response begins with white space (line folding).',
   },
-  HTTP_RESPONSE_FRAMING: {
+  HTTP_RESPONSE_SPACE_BEFORE_COLON: {
     status: 502,
-    text: 'The response has repeated, malformed or contradicting Content-Length and Transfer-Encoding.',
+    text: 'White space stands between a field name of the response and its colon.',
   },
-  HTTP_RESPONSE_CHUNKS: { status: 502, text: 'The chunks or trailers of the response cannot be parsed.' },
+  HTTP_RESPONSE_BAD_FIELD_NAME: {
+    status: 502,
+    text: 'A field name of the response is empty or holds a byte outside token.',
+  },
+  HTTP_RESPONSE_BAD_FIELD_VALUE: { status: 502, text: 'A field value of the response holds a control byte.' },
+  HTTP_RESPONSE_AMBIGUOUS_FIELD_NAME: {
+    status: 502,
+    text: 'A framing field of the response is spelled with "_" for "-".',
+  },
+  HTTP_RESPONSE_HEAD_TOO_LARGE: { status: 502, text: 'The response head is larger than 64 KiB.' },
+  HTTP_RESPONSE_TOO_MANY_FIELDS: { status: 502, text: 'The response head has more than 128 fields.' },
+  HTTP_RESPONSE_REPEATED_HOST: { status: 502, text: 'The response has a repeated Host field.' },
+  HTTP_RESPONSE_BAD_CONNECTION_OPTION: {
+    status: 502,
+    text: 'Connection of the response names a field that decides framing.',
+  },
+  HTTP_RESPONSE_BAD_CONTENT_LENGTH: {
+    status: 502,
+    text: 'Content-Length of the response is not 1 to 15 digits.',
+  },
+  HTTP_RESPONSE_REPEATED_CONTENT_LENGTH: { status: 502, text: 'Content-Length of the response is repeated.' },
+  HTTP_RESPONSE_CONTENT_LENGTH_WITH_TRANSFER_ENCODING: {
+    status: 502,
+    text: 'Content-Length of the response stands beside Transfer-Encoding.',
+  },
+  HTTP_RESPONSE_UNSUPPORTED_TRANSFER_ENCODING: {
+    status: 502,
+    text: 'Transfer-Encoding of the response is not exactly one "chunked".',
+  },
+  HTTP_RESPONSE_TRANSFER_ENCODING_IN_1_0: {
+    status: 502,
+    text: 'An HTTP/1.0 response has Transfer-Encoding.',
+  },
+  HTTP_RESPONSE_UNDUE_BODY: {
+    status: 502,
+    text: 'A response that cannot have a body (1xx, 204) announces one.',
+  },
+  HTTP_RESPONSE_BAD_CHUNK_SIZE: {
+    status: 502,
+    text: 'A chunk size of the response is not 1 to 8 hexadecimal digits and CRLF.',
+  },
+  HTTP_RESPONSE_BAD_CHUNK_EXTENSION: {
+    status: 502,
+    text: 'A chunk extension of the response holds a forbidden byte.',
+  },
+  HTTP_RESPONSE_CHUNK_EXTENSION_TOO_LONG: {
+    status: 502,
+    text: 'The extensions of a chunk of the response are longer than 256 bytes.',
+  },
+  HTTP_RESPONSE_BAD_CHUNK_END: { status: 502, text: 'Chunk data of the response is not followed by CRLF.' },
+  HTTP_RESPONSE_TRAILERS_TOO_LARGE: {
+    status: 502,
+    text: 'The trailers of the response are larger than 8 KiB.',
+  },
+  HTTP_RESPONSE_FORBIDDEN_TRAILER: {
+    status: 502,
+    text: 'A trailer field of the response decides framing, routing or authentication.',
+  },
   HTTP_UNEXPECTED_UPGRADE: {
     status: 502,
     text: 'The server switched protocols where the request did not ask for it.',
@@ -112,20 +175,13 @@ export const HTTP_CODES = {
 
 export type HttpCode = keyof typeof HTTP_CODES
 
+const RESPONSE_CODES = new Map(
+  (Object.keys(HTTP_CODES) as HttpCode[])
+    .filter((code) => code.startsWith('HTTP_RESPONSE_'))
+    .map((code) => [code.replace('RESPONSE_', ''), code]),
+)
+
 /** Code of a response whose fields or body failed for the reason that is `code` in a request. */
 export function responseCode(code: HttpCode): HttpCode {
-  switch (code) {
-    case 'HTTP_HEAD_TOO_LARGE':
-    case 'HTTP_TOO_MANY_FIELDS':
-      return 'HTTP_RESPONSE_TOO_LARGE'
-    case 'HTTP_BAD_CONTENT_LENGTH':
-    case 'HTTP_REPEATED_CONTENT_LENGTH':
-    case 'HTTP_CONTENT_LENGTH_WITH_TRANSFER_ENCODING':
-    case 'HTTP_UNSUPPORTED_TRANSFER_ENCODING':
-    case 'HTTP_TRANSFER_ENCODING_IN_1_0':
-    case 'HTTP_AMBIGUOUS_FIELD_NAME':
-      return 'HTTP_RESPONSE_FRAMING'
-    default:
-      return 'HTTP_RESPONSE_FIELDS'
-  }
+  return RESPONSE_CODES.get(code) ?? 'HTTP_BAD_RESPONSE'
 }

@@ -1,9 +1,13 @@
 // The normal form of a path: what rules match, and what goes on the wire instead of another spelling.
-import { HEX, PATH_CHAR, UNRESERVED } from './chars.ts'
+import { HEX, PATH_CHAR, SLASH, UNRESERVED } from './chars.ts'
 import { type HttpCode } from './codes.ts'
 
 export type NormalPath =
   { readonly ok: true; readonly path: string } | { readonly ok: false; readonly code: HttpCode }
+
+/** What `%2F` in a path is: an ordinary byte of its segment, an offence, or a slash. */
+export const ENCODED_SLASH = ['keep', 'reject', 'decode'] as const
+export type EncodedSlash = (typeof ENCODED_SLASH)[number]
 
 /** `.` or `..`, also with path parameters behind it, which some servers cut off before they look. */
 const DOT_SEGMENT = /^\.\.?(?:;|%3B|$)/
@@ -11,21 +15,21 @@ const DOT_SEGMENT = /^\.\.?(?:;|%3B|$)/
 /**
  * Normalise an absolute path with an optional query (RFC 3986 §6.2.2): escapes of unreserved bytes decoded,
  * other escapes in upper case, bytes that no path may hold escaped, dot segments removed, runs of slashes
- * merged. `%2F` stays as it is: decoding it would change which segments there are. The query is left alone.
- * Idempotent. Refused are paths on whose meaning servers differ: see the HTTP_PATH_ codes.
+ * merged. `%2F` is kept unless told otherwise: decoding it changes which segments there are. The query is left
+ * alone. Idempotent. Refused are paths on whose meaning servers differ: see the HTTP_PATH_ codes.
  * @param target visible ASCII that begins with `/`.
  */
-export function normalisePath(target: string): NormalPath {
+export function normalisePath(target: string, encodedSlash: EncodedSlash = 'keep'): NormalPath {
   const mark = target.indexOf('?')
   const path = mark < 0 ? target : target.slice(0, mark)
   const query = mark < 0 ? '' : target.slice(mark)
-  const unescaped = normaliseEscapes(path)
+  const unescaped = normaliseEscapes(path, encodedSlash)
   if (!unescaped.ok) return unescaped
   const joined = removeDotSegments(unescaped.path)
   return joined.ok ? { ok: true, path: joined.path + query } : joined
 }
 
-function normaliseEscapes(path: string): NormalPath {
+function normaliseEscapes(path: string, encodedSlash: EncodedSlash): NormalPath {
   let normal = ''
   for (let i = 0; i < path.length; i++) {
     let byte = path.charCodeAt(i)
@@ -39,7 +43,12 @@ function normaliseEscapes(path: string): NormalPath {
     }
     if (byte === 0) return { ok: false, code: 'HTTP_PATH_NUL' }
     if (byte === 0x5c) return { ok: false, code: 'HTTP_PATH_BACKSLASH' }
-    const staysRaw = isEscaped ? UNRESERVED[byte] === 1 : PATH_CHAR[byte] === 1 || byte === 0x2f
+    if (isEscaped && byte === SLASH && encodedSlash !== 'keep') {
+      if (encodedSlash === 'reject') return { ok: false, code: 'HTTP_PATH_ENCODED_SLASH' }
+      normal += '/'
+      continue
+    }
+    const staysRaw = isEscaped ? UNRESERVED[byte] === 1 : PATH_CHAR[byte] === 1 || byte === SLASH
     normal += staysRaw ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
   }
   return { ok: true, path: normal }

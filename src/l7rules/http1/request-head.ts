@@ -33,7 +33,7 @@ import { fieldValues } from './field-values.ts'
 import { isHost, isHostWithPort } from './host.ts'
 import { MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from './limits.ts'
 import { methodName } from './method.ts'
-import { normalisePath } from './path.ts'
+import { type EncodedSlash, normalisePath } from './path.ts'
 import { RememberedHead } from './remembered-head.ts'
 import { type HttpRequest } from './request.ts'
 
@@ -80,6 +80,11 @@ export class RequestHead implements HttpRequest {
   /** Bytes of the head under judgement, for `header`. */
   private bytes: Buffer | undefined
   private bytesStart = 0
+  private readonly encodedSlash: EncodedSlash
+
+  constructor(encodedSlash: EncodedSlash) {
+    this.encodedSlash = encodedSlash
+  }
 
   get isChunked(): boolean {
     return (this.fields.flags & CHUNKED) !== 0
@@ -306,6 +311,9 @@ export class RequestHead implements HttpRequest {
     this.path = ''
     // A CONNECT request has no content (RFC 9110 §9.3.6); servers differ on what follows its head.
     if (this.isChunked || this.contentLength > 0) return 'HTTP_CONNECT_WITH_BODY'
+    // Clients of CONNECT often leave out the port in Host, as the example of RFC 9110 §9.3.6 does.
+    const name = this.target.slice(0, this.target.lastIndexOf(':'))
+    if (this.host.toLowerCase() === name.toLowerCase()) this.host = this.target
     return this.agree(this.target)
   }
 
@@ -338,7 +346,7 @@ export class RequestHead implements HttpRequest {
     }
     const given = this.target.slice(pathStart)
     // An absolute-form without path means "/" (RFC 9110 §4.2.3).
-    const normal = normalisePath(given.startsWith('/') ? given : `/${given}`)
+    const normal = normalisePath(given.startsWith('/') ? given : `/${given}`, this.encodedSlash)
     if (!normal.ok) return normal.code
     this.path = normal.path
     if (normal.path !== given) {

@@ -84,14 +84,14 @@ export class ResponseHead {
     if (this.phase === REASON) {
       while (i < stop && FIELD_VALUE[b[i]!] !== 0) i++
       this.at = i - start
-      if (i === stop) return i === limit ? 'HTTP_RESPONSE_TOO_LARGE' : MORE
-      if (b[i] !== CR) return 'HTTP_BAD_RESPONSE'
+      if (i === stop) return i === limit ? 'HTTP_RESPONSE_HEAD_TOO_LARGE' : MORE
+      if (b[i] !== CR) return b[i] === LF ? 'HTTP_RESPONSE_BARE_LF' : 'HTTP_BAD_RESPONSE'
       i++
       this.phase = REASON_LF
     }
     this.at = i - start
-    if (i === stop) return i === limit ? 'HTTP_RESPONSE_TOO_LARGE' : MORE
-    if (b[i] !== LF) return 'HTTP_BAD_RESPONSE'
+    if (i === stop) return i === limit ? 'HTTP_RESPONSE_HEAD_TOO_LARGE' : MORE
+    if (b[i] !== LF) return 'HTTP_RESPONSE_BARE_CR'
     this.fields.reset(i + 1 - start)
     this.phase = FIELDS
     return undefined
@@ -115,7 +115,7 @@ export class ResponseHead {
     if (code !== undefined) return responseCode(code)
     const isBodyless = this.status < 200 || this.status === 204
     const announcesBody = this.isChunked || this.fields.contentLength > 0
-    return isBodyless && announcesBody ? 'HTTP_RESPONSE_FRAMING' : undefined
+    return isBodyless && announcesBody ? 'HTTP_RESPONSE_UNDUE_BODY' : undefined
   }
 }
 

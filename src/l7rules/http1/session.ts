@@ -9,6 +9,8 @@
 //   the body follows is then the client's choice (RFC 9110 §10.1.1), so the next byte has two meanings.
 //   For the same reason the connection ends after the answer when a server answers a forwarded
 //   `Expect: 100-continue` finally, without 100 and before the body is complete.
+// - After a request with `Connection: close` nothing more is looked at or forwarded (RFC 9112 §9.6); closing is
+//   left to the server.
 // - After a request that may turn the connection into a tunnel (Upgrade, CONNECT) nothing more is read until
 //   the server decided. h2c is refused: its requests would escape judgement.
 // - A request that cannot be parsed is answered in its turn and ends the connection. A response that cannot be
@@ -17,12 +19,13 @@
 import { ORIGINAL, type FlowDirection, type ProtocolParser, REPLY, type Steps } from '../parser.ts'
 import { type Verdict } from '../verdict.ts'
 import { ChunkedBody } from './body.ts'
-import { HTTP_CODES, type HttpCode } from './codes.ts'
+import { HTTP_CODES, type HttpCode, responseCode } from './codes.ts'
 import { CLOSE, denial, DENIED_STATUS, PERSIST, PERSIST_VERSION_10, refusal } from './deny.ts'
 import { AWAITED, BROKEN, DENIED, Exchanges, MALFORMED, type Slot } from './exchanges.ts'
 import { editHead } from './edit-head.ts'
 import { FAILED, MORE } from './fields.ts'
 import { HEAD_TIMEOUT_MS } from './limits.ts'
+import { type EncodedSlash } from './path.ts'
 import { type HttpExchange, type HttpJudge } from './request.ts'
 import { RequestHead } from './request-head.ts'
 import { ResponseHead } from './response-head.ts'
@@ -35,6 +38,8 @@ export interface Http1Options {
   readonly steps: Steps
   /** Body of the 403. Must not change: it is rendered once. */
   readonly deniedBody: Uint8Array
+  /** What `%2F` in a path means. Default: keep. */
+  readonly encodedSlash?: EncodedSlash
 }
 
 // What the next byte of a direction belongs to.
@@ -55,7 +60,7 @@ export class Http1Session implements ProtocolParser {
   private readonly steps: Steps
   private readonly deniedBody: Uint8Array
 
-  private readonly requestHead = new RequestHead()
+  private readonly requestHead: RequestHead
   private readonly responseHead = new ResponseHead()
   private readonly exchanges = new Exchanges()
   private readonly requestChunks = new ChunkedBody()
@@ -71,6 +76,8 @@ export class Http1Session implements ProtocolParser {
   private headDeadlineMs = Number.POSITIVE_INFINITY
   /** A request that may turn the connection into a tunnel waits for its response. */
   private isGated = false
+  /** A request was forwarded after which the connection carries no other (RFC 9112 §9.6). */
+  private isLastForwarded = false
 
   private response = HEAD
   /** Of a LENGTH_BODY. */
@@ -87,6 +94,7 @@ export class Http1Session implements ProtocolParser {
     this.onExchange = options.onExchange
     this.steps = options.steps
     this.deniedBody = options.deniedBody
+    this.requestHead = new RequestHead(options.encodedSlash ?? 'keep')
   }
 
   receive(direction: FlowDirection, buffer: Buffer, start: number, end: number, nowMs: number): void {
@@ -154,6 +162,10 @@ export class Http1Session implements ProtocolParser {
         continue
       }
       if (this.isBlocked) break
+      if (this.isLastForwarded) {
+        this.discardRequests()
+        continue
+      }
       const length = this.requestHead.parse(b, i, end)
       if (length === MORE) {
         if (!wasWithinHead || i > start) this.headDeadlineMs = nowMs + HEAD_TIMEOUT_MS
@@ -195,8 +207,10 @@ export class Http1Session implements ProtocolParser {
     const hasBody = isChunked || head.contentLength > 0
     slot.isRequestDone = !hasBody
     slot.expectsContinue = hasBody && head.expectsContinue
-    if (verdict.allowed) this.isGated = slot.asksUpgrade || slot.isConnect
-    else if (head.closes || slot.expectsContinue) {
+    if (verdict.allowed) {
+      this.isGated = slot.asksUpgrade || slot.isConnect
+      this.isLastForwarded = head.closes
+    } else if (head.closes || slot.expectsContinue) {
       slot.closes = true
       slot.isRequestDone = true
       this.discardRequests()
@@ -349,7 +363,7 @@ export class Http1Session implements ProtocolParser {
         i = this.responseBody(b, i, end)
         if (this.responseChunks.code !== '') {
           if (i > from) this.steps.pass(REPLY, i - from)
-          this.fail('HTTP_RESPONSE_CHUNKS', nowMs)
+          this.fail(responseCode(this.responseChunks.code), nowMs)
           return
         }
       }

@@ -33,14 +33,6 @@ const NODE_METHODS = new Set(
   ).split(' '),
 )
 
-/** What the reference takes for the last request of a connection. */
-function closes(request: Seen): boolean {
-  const options = /^connection:(.*)$/gim
-  const named = [...head(request).matchAll(options)].map(([, value]) => value!.toLowerCase())
-  if (named.some((value) => value.includes('close'))) return true
-  return / HTTP\/1\.0\r\n/.test(head(request)) && !named.some((value) => value.includes('keep-alive'))
-}
-
 function looksLikeUpgrade(request: Seen): boolean {
   return /^upgrade:/im.test(head(request)) && /^connection:.*upgrade/im.test(head(request))
 }
@@ -49,10 +41,6 @@ const DIFFERENCES: readonly Difference[] = [
   {
     reason: 'methods that they have no number for; a rule decides which methods may pass',
     applies: ({ method }) => !NODE_METHODS.has(method),
-  },
-  {
-    reason: 'requests behind one that closes: judged like all others, and the server drops or serves them',
-    applies: (_request, before) => before.some(closes),
   },
   {
     reason:

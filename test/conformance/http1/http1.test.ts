@@ -83,6 +83,7 @@ t.test('every code of a request or a response head has its case', async (t) => {
     ...RESPONSES.map(({ result }) => result),
   ])
   const elsewhere: readonly HttpCode[] = [
+    'HTTP_PATH_ENCODED_SLASH',
     'HTTP_HEAD_TIMEOUT',
     'HTTP_HEAD_TRUNCATED',
     'HTTP_BODY_TRUNCATED',

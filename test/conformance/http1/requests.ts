@@ -106,6 +106,9 @@ const ABSOLUTE_FORM: readonly RequestCase[] = [
 const CONNECT: readonly RequestCase[] = [
   accepted('authority-form', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n', { path: '', host: 'a:443' }),
   accepted('IPv6', 'CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n', { path: '' }),
+  accepted('Host without the port', 'CONNECT a:443 HTTP/1.1\r\nHost: A\r\n\r\n', { path: '', host: 'a:443' }),
+  accepted('IPv6, Host without the port', 'CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]\r\n\r\n', { path: '' }),
+  refused('other port in Host', 'CONNECT a:443 HTTP/1.1\r\nHost: a:80\r\n\r\n', 'HTTP_HOST_MISMATCH'),
   refused('origin-form', 'CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP_BAD_CONNECT_TARGET'),
   refused('without port', 'CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP_BAD_CONNECT_TARGET'),
   refused('absolute-form', 'CONNECT http://a:1/ HTTP/1.1\r\nHost: a:1\r\n\r\n', 'HTTP_BAD_CONNECT_TARGET'),

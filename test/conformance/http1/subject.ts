@@ -1,6 +1,7 @@
 // An HTTP/1.x session under test, with the policy that all tests here share: paths that begin with /deny are
 // denied.
 import { Http1Session } from '../../../src/l7rules/http1/session.ts'
+import { type EncodedSlash } from '../../../src/l7rules/http1/path.ts'
 import { type HttpExchange, type HttpJudge, type HttpRequest } from '../../../src/l7rules/http1/request.ts'
 import { type Verdict } from '../../../src/l7rules/verdict.ts'
 import { MemoryConnection, type Subject, type SubjectFactory } from '../parser-laws.ts'
@@ -22,7 +23,10 @@ export interface Http1Subject extends Subject {
   readonly observed: HttpExchange[]
 }
 
-export function http1(judge: HttpJudge = denyByPath): SubjectFactory<Http1Subject> {
+export function http1(
+  judge: HttpJudge = denyByPath,
+  encodedSlash: EncodedSlash = 'keep',
+): SubjectFactory<Http1Subject> {
   return (steps) => {
     const observed: HttpExchange[] = []
     const parser = new Http1Session({
@@ -30,6 +34,7 @@ export function http1(judge: HttpJudge = denyByPath): SubjectFactory<Http1Subjec
       onExchange: (exchange) => observed.push({ ...exchange }),
       steps,
       deniedBody: DENIED_BODY,
+      encodedSlash,
     })
     return { parser, observed }
   }
@@ -46,6 +51,6 @@ export function watching(seen: SeenRequest[]): SubjectFactory {
   })
 }
 
-export function connect(judge?: HttpJudge): MemoryConnection<Http1Subject> {
-  return new MemoryConnection(http1(judge), MAX_RETAINED_BYTES)
+export function connect(judge?: HttpJudge, encodedSlash?: EncodedSlash): MemoryConnection<Http1Subject> {
+  return new MemoryConnection(http1(judge, encodedSlash), MAX_RETAINED_BYTES)
 }

@@ -1,10 +1,10 @@
 // The normal form of paths: examples, and what must hold for all of them.
 import fc from 'fast-check'
 import t from 'tap'
-import { normalisePath } from '../../../../src/l7rules/http1/path.ts'
+import { ENCODED_SLASH, type EncodedSlash, normalisePath } from '../../../../src/l7rules/http1/path.ts'
 
-const outcome = (target: string): string => {
-  const result = normalisePath(target)
+const outcome = (target: string, encodedSlash?: EncodedSlash): string => {
+  const result = normalisePath(target, encodedSlash)
   return result.ok ? result.path : result.code
 }
 
@@ -57,6 +57,22 @@ t.test('examples', async (t) => {
   for (const [given, expected] of EXAMPLES) t.equal(outcome(given), expected, given)
 })
 
+t.test('%2F by setting', async (t) => {
+  for (const [given, keep, reject, decode] of [
+    ['/a%2fb', '/a%2Fb', 'HTTP_PATH_ENCODED_SLASH', '/a/b'],
+    ['/a%2F%2fb%2F', '/a%2F%2Fb%2F', 'HTTP_PATH_ENCODED_SLASH', '/a/b/'],
+    ['/a/b%2F..%2F..%2fc', 'HTTP_PATH_HIDDEN_DOTS', 'HTTP_PATH_ENCODED_SLASH', '/c'],
+    ['/..%2fa', 'HTTP_PATH_HIDDEN_DOTS', 'HTTP_PATH_ENCODED_SLASH', 'HTTP_PATH_ABOVE_ROOT'],
+    ['/%2f..;x', 'HTTP_PATH_HIDDEN_DOTS', 'HTTP_PATH_ENCODED_SLASH', 'HTTP_PATH_HIDDEN_DOTS'],
+    ['/a%252fb', '/a%252fb', '/a%252fb', '/a%252fb'],
+    ['/a?b=%2f', '/a?b=%2f', '/a?b=%2f', '/a?b=%2f'],
+  ] as const) {
+    t.equal(outcome(given, 'keep'), keep, given)
+    t.equal(outcome(given, 'reject'), reject, given)
+    t.equal(outcome(given, 'decode'), decode, given)
+  }
+})
+
 const piece = fc.constantFrom(
   '/',
   '.',
@@ -78,10 +94,11 @@ const target = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.joi
 
 t.test('laws', async (t) => {
   fc.assert(
-    fc.property(target, (given) => {
-      const result = normalisePath(given)
+    fc.property(target, fc.constantFrom(...ENCODED_SLASH), (given, encodedSlash) => {
+      const result = normalisePath(given, encodedSlash)
       if (!result.ok) return
-      t.equal(outcome(result.path), result.path, 'idempotent')
+      t.equal(outcome(result.path, encodedSlash), result.path, 'idempotent')
+      if (encodedSlash !== 'keep') t.notMatch(result.path.split('?')[0], /%2F/)
       const [path = '', ...query] = result.path.split('?')
       t.match(path, /^\/(?:[^/]+\/)*[^/]*$/, 'no empty segments')
       t.notMatch(path, /%(?![0-9A-F]{2})|%(?:2[DE]|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])/, 'escapes')

@@ -150,6 +150,64 @@ t.test('denial', async (t) => {
   })
 })
 
+t.test('a request after which the connection closes', async (t) => {
+  const last = request('/1', 'Connection: close\r\n', '')
+  for (const bytes of [
+    last,
+    'GET /1 HTTP/1.0\r\n\r\n',
+    request('/1', 'Connection: close\r\nContent-Length: 2\r\n', 'ab'),
+    request('/1', 'Connection: close\r\nTransfer-Encoding: chunked\r\n', '1\r\na\r\n0\r\n\r\n'),
+  ]) {
+    t.test(`is the last that is looked at: ${JSON.stringify(bytes)}`, async (t) => {
+      const connection = connect()
+      connection.send(ORIGINAL, request('/0') + bytes + request('/2') + request('/deny'))
+      connection.send(ORIGINAL, 'no HTTP at all')
+      t.equal(upstream(connection), request('/0') + bytes)
+      t.notOk(connection.isFinished(ORIGINAL), 'closing is left to both ends')
+      connection.send(REPLY, response('zero') + response('one'))
+      t.equal(downstream(connection), response('zero') + response('one'), 'and nothing of ours')
+      connection.end(ORIGINAL)
+      t.ok(connection.isFinished(ORIGINAL))
+      connection.end(REPLY)
+      t.strictSame(statuses(connection), [200, 200])
+      t.strictSame(errors(connection), ['', ''])
+      t.equal(connection.errorCode, '')
+    })
+  }
+
+  t.test('or asks for a tunnel: that decides', async (t) => {
+    const upgrade = request('/ws', 'Connection: close, Upgrade\r\nUpgrade: websocket\r\n')
+    const switched = connect()
+    switched.send(ORIGINAL, `${upgrade}raw`)
+    switched.send(REPLY, 'HTTP/1.1 101 Switching Protocols\r\n\r\n')
+    t.equal(upstream(switched), `${upgrade}raw`)
+    const ignored = connect()
+    ignored.send(ORIGINAL, upgrade + request('/2'))
+    ignored.send(REPLY, response('no'))
+    t.equal(upstream(ignored), upgrade)
+    t.equal(ignored.retained(ORIGINAL), 0, 'dropped')
+  })
+})
+
+t.test('%2F in a path is what the setting says, for the judge and on the wire', async (t) => {
+  for (const [encodedSlash, judged, forwarded] of [
+    ['keep', '/a%2Fb', request('/a%2fb')],
+    ['decode', '/a/b', request('/a/b')],
+  ] as const) {
+    const connection = connect(undefined, encodedSlash)
+    connection.send(ORIGINAL, request('/a%2fb'))
+    t.equal(upstream(connection), forwarded.replace('%2f', '%2F'))
+    connection.send(REPLY, response(''))
+    t.equal(connection.subject.observed[0]?.path, judged)
+  }
+  const decoding = connect(undefined, 'decode')
+  decoding.send(ORIGINAL, request('/%2fdeny'))
+  t.equal(downstream(decoding), DENIAL)
+  const rejecting = connect(undefined, 'reject')
+  rejecting.send(ORIGINAL, request('/a%2fb'))
+  t.equal(downstream(rejecting), refused('HTTP_PATH_ENCODED_SLASH'))
+})
+
 t.test('the judge', async (t) => {
   t.test('sees fields, and each request once', async (t) => {
     const seen: unknown[] = []
