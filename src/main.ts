@@ -30,13 +30,15 @@ function run(options: RunOptions): Promise<void> {
   })
 }
 
-function workerArguments(slot: number, { stateDir, accessLog, denied403Body }: RunOptions): string[] {
+function workerArguments(slot: number, options: RunOptions): string[] {
+  const { stateDir, accessLog, denied403Body, encodedSlash } = options
   return [
     'proxy',
     ...['--slot', String(slot)],
     ...['--state-dir', stateDir],
     ...(accessLog === undefined ? [] : ['--access-log', accessLog]),
     ...(denied403Body === undefined ? [] : ['--denied-403-body', denied403Body]),
+    ...(encodedSlash === undefined ? [] : ['--path-encoded-slash', encodedSlash]),
   ]
 }
 
@@ -73,6 +75,7 @@ function proxy(options: ProxyOptions): Promise<void> {
     version: packageVersion(),
     accessLog: options.accessLog,
     deniedBody: options.denied403Body ?? DEFAULT_DENIED_BODY,
+    encodedSlash: options.encodedSlash ?? 'keep',
     ...(options.xds === undefined ? {} : { xds: options.xds }),
     log: createLogger('proxy', process.env['WEIR_LOG_LEVEL']),
   })

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
+import { ENCODED_SLASH, type EncodedSlash } from '../lib/encoded-slash.ts'
 import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
 import { instancePaths } from '../lib/paths.ts'
 import type { XdsMode } from '../lib/rpc/discovery.ts'
@@ -29,6 +30,8 @@ interface RequestHandling {
   readonly accessLog: string | undefined
   /** Body of denials; undefined = the default text. */
   readonly denied403Body: string | undefined
+  /** undefined = keep. */
+  readonly encodedSlash: EncodedSlash | undefined
 }
 
 export interface ProxyOptions extends RequestHandling {
@@ -113,6 +116,12 @@ export function deniedBodyFlag(value: string): string {
     `has ${bytes} bytes, more than ${MAX_BODY_BYTES}`,
     'shorten it',
   )
+}
+
+export function encodedSlashFlag(value: string): EncodedSlash {
+  const known = ENCODED_SLASH.find((mode) => mode === value)
+  if (known !== undefined) return known
+  throw invalid('--path-encoded-slash', value, `is none of ${ENCODED_SLASH.join(', ')}`, 'use one of them')
 }
 
 export function outputFlag(value: string): OutputFormat {

@@ -1,5 +1,6 @@
 // The command line. Commands that need a running agent are here; those that are one come from src/main.ts.
 import { Command, CommanderError } from 'commander'
+import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { WeirError, errorMessage } from '../lib/errors.ts'
 import { MAX_POLICY_MAP_ENTRIES, MAX_WORKERS, MIN_POLICY_MAP_ENTRIES } from '../lib/limits.ts'
 import { packageVersion } from '../lib/version.ts'
@@ -13,6 +14,7 @@ import {
   defaultWorkers,
   deniedBodyFlag,
   directoryFlag,
+  encodedSlashFlag,
   fileFlag,
   integerFlag,
   listenOptions,
@@ -130,6 +132,7 @@ interface PolicyFlags extends StateFlags {
 interface RequestFlags {
   readonly accessLog?: string
   readonly denied403Body?: string
+  readonly pathEncodedSlash?: EncodedSlash
 }
 
 function addPolicyOptions(command: Command): Command {
@@ -148,6 +151,11 @@ function addRequestOptions(command: Command): Command {
   return command
     .option('--access-log <file>', 'one JSON line per request; - = standard output', accessLogFlag)
     .option('--denied-403-body <text>', 'body of denials', deniedBodyFlag)
+    .option(
+      '--path-encoded-slash <mode>',
+      '%2F in paths: keep it, reject the request, or decode it to a slash (default: keep)',
+      encodedSlashFlag,
+    )
 }
 
 function addTlsOptions(command: Command): Command {
@@ -164,8 +172,9 @@ function agentOptions({ endpoints, policies, stateDir, policyMapEntries }: Polic
 function requestOptions({
   accessLog,
   denied403Body,
-}: RequestFlags): Pick<RunOptions, 'accessLog' | 'denied403Body'> {
-  return { accessLog, denied403Body }
+  pathEncodedSlash,
+}: RequestFlags): Pick<RunOptions, 'accessLog' | 'denied403Body' | 'encodedSlash'> {
+  return { accessLog, denied403Body, encodedSlash: pathEncodedSlash }
 }
 
 function isHelp(error: CommanderError): boolean {

@@ -2,10 +2,11 @@
 // in one step: connections live on, each later request is judged by the new one, and what is no longer
 // allowed at all is reset.
 import type { Revision } from '../lib/brands.ts'
+import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { errorMessage } from '../lib/errors.ts'
 import { formatAddress } from '../lib/address.ts'
 import { Http1Session } from '../l7rules/http1/session.ts'
-import type { HttpExchange, HttpRequest } from '../l7rules/http1/request.ts'
+import type { HttpExchange, HttpJudge, HttpRequest } from '../l7rules/http1/request.ts'
 import {
   compileSnapshot,
   type CompiledSnapshot,
@@ -36,6 +37,8 @@ export interface EnforcerOptions {
   readonly maps: Pick<ProxyMaps, 'takeConnection'>
   readonly accessLog: AccessLog
   readonly deniedBody: Buffer
+  /** What `%2F` in a path means. Default: keep. */
+  readonly encodedSlash?: EncodedSlash
   /** Find policies by the addresses of a connection, not by the endpoint ids of the datapath. */
   readonly findsByAddress?: boolean
 }
@@ -125,8 +128,9 @@ export class Enforcer {
     }
   }
 
-  get deniedBody(): Buffer {
-    return this.#options.deniedBody
+  openSession(steps: Steps, judge: HttpJudge, onExchange: (exchange: HttpExchange) => void): Http1Session {
+    const { deniedBody, encodedSlash = 'keep' } = this.#options
+    return new Http1Session({ steps, judge, onExchange, deniedBody, encodedSlash })
   }
 
   logConnection(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionLog {
@@ -177,12 +181,9 @@ class EnforcedConnection {
   }
 
   openSession(steps: Steps): ProtocolParser {
-    const { deniedBody } = this.#enforcer
-    const judge = this.#judge
-    if (!this.#isOpaque) return new Http1Session({ steps, judge, onExchange: this.#onExchange, deniedBody })
-    return new Observer(steps, (unheeded) => {
-      return new Http1Session({ steps: unheeded, judge, onExchange: this.#onObserved, deniedBody })
-    })
+    const enforcer = this.#enforcer
+    if (!this.#isOpaque) return enforcer.openSession(steps, this.#judge, this.#onExchange)
+    return new Observer(steps, (unheeded) => enforcer.openSession(unheeded, this.#judge, this.#onObserved))
   }
 
   /**

@@ -1,6 +1,7 @@
 // One proxy worker: its listeners, its policy, its records. Runs until SIGTERM.
 import type { WorkerStats } from '../gen/weir/v1/WorkerStats.ts'
 import { parseAddress } from '../lib/address.ts'
+import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import { hasIPv6 } from '../lib/ipv6.ts'
 import type { Logger } from '../lib/log.ts'
@@ -43,6 +44,8 @@ export interface WorkerOptions {
   readonly accessLog: string | undefined
   /** Body of the 403; ends as given. */
   readonly deniedBody: string
+  /** What `%2F` in a path means. */
+  readonly encodedSlash: EncodedSlash
   /** Where policies come from; undefined = from the agent of the state directory, with names and records. */
   readonly xds?: XdsSource
   readonly log: Logger
@@ -68,6 +71,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     maps,
     accessLog,
     deniedBody: Buffer.from(options.deniedBody),
+    encodedSlash: options.encodedSlash,
     findsByAddress: xds !== undefined,
   })
   const families = LISTEN_ADDRESSES.filter(([family]) => family === 'ipv4' || hasIPv6())

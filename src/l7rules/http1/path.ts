@@ -1,13 +1,10 @@
 // The normal form of a path: what rules match, and what goes on the wire instead of another spelling.
+import { type EncodedSlash } from '../../lib/encoded-slash.ts'
 import { HEX, PATH_CHAR, SLASH, UNRESERVED } from './chars.ts'
 import { type HttpCode } from './codes.ts'
 
 export type NormalPath =
   { readonly ok: true; readonly path: string } | { readonly ok: false; readonly code: HttpCode }
-
-/** What `%2F` in a path is: an ordinary byte of its segment, an offence, or a slash. */
-export const ENCODED_SLASH = ['keep', 'reject', 'decode'] as const
-export type EncodedSlash = (typeof ENCODED_SLASH)[number]
 
 /** `.` or `..`, also with path parameters behind it, which some servers cut off before they look. */
 const DOT_SEGMENT = /^\.\.?(?:;|%3B|$)/

@@ -1,5 +1,6 @@
 // Request heads (RFC 9112 §3): strict, resumable, one pass over the bytes. Syntax and meaning only;
 // what may pass is decided by the judge, to whom this very object is shown.
+import { type EncodedSlash } from '../../lib/encoded-slash.ts'
 import {
   CR,
   equalsIgnoringCase,
@@ -33,7 +34,7 @@ import { fieldValues } from './field-values.ts'
 import { isHost, isHostWithPort } from './host.ts'
 import { MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from './limits.ts'
 import { methodName } from './method.ts'
-import { type EncodedSlash, normalisePath } from './path.ts'
+import { normalisePath } from './path.ts'
 import { RememberedHead } from './remembered-head.ts'
 import { type HttpRequest } from './request.ts'
 

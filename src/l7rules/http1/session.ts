@@ -16,6 +16,7 @@
 // - A request that cannot be parsed is answered in its turn and ends the connection. A response that cannot be
 //   parsed is answered with 502 if nothing of it was passed; else the connection just ends.
 // - An exchange is recorded when both its request and its response are complete, or the connection ends.
+import { type EncodedSlash } from '../../lib/encoded-slash.ts'
 import { ORIGINAL, type FlowDirection, type ProtocolParser, REPLY, type Steps } from '../parser.ts'
 import { type Verdict } from '../verdict.ts'
 import { ChunkedBody } from './body.ts'
@@ -25,7 +26,6 @@ import { AWAITED, BROKEN, DENIED, Exchanges, MALFORMED, type Slot } from './exch
 import { editHead } from './edit-head.ts'
 import { FAILED, MORE } from './fields.ts'
 import { HEAD_TIMEOUT_MS } from './limits.ts'
-import { type EncodedSlash } from './path.ts'
 import { type HttpExchange, type HttpJudge } from './request.ts'
 import { RequestHead } from './request-head.ts'
 import { ResponseHead } from './response-head.ts'

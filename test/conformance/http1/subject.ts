@@ -1,7 +1,7 @@
 // An HTTP/1.x session under test, with the policy that all tests here share: paths that begin with /deny are
 // denied.
+import { type EncodedSlash } from '../../../src/lib/encoded-slash.ts'
 import { Http1Session } from '../../../src/l7rules/http1/session.ts'
-import { type EncodedSlash } from '../../../src/l7rules/http1/path.ts'
 import { type HttpExchange, type HttpJudge, type HttpRequest } from '../../../src/l7rules/http1/request.ts'
 import { type Verdict } from '../../../src/l7rules/verdict.ts'
 import { MemoryConnection, type Subject, type SubjectFactory } from '../parser-laws.ts'

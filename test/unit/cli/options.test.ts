@@ -4,6 +4,7 @@ import {
   defaultWorkers,
   deniedBodyFlag,
   directoryFlag,
+  encodedSlashFlag,
   fileFlag,
   integerFlag,
   outputFlag,
@@ -21,6 +22,7 @@ t.test('good values', async (t) => {
   t.equal(accessLogFlag('-'), '-')
   t.equal(accessLogFlag('a.log'), `${process.cwd()}/a.log`)
   t.equal(deniedBodyFlag('no'), 'no')
+  t.equal(encodedSlashFlag('decode'), 'decode')
   t.equal(outputFlag('json'), 'json')
   t.ok(defaultWorkers() >= 1 && defaultWorkers() <= 4)
 })
@@ -57,6 +59,11 @@ const REFUSED: [string, () => unknown, RegExp][] = [
     'a long body',
     () => deniedBodyFlag('é'.repeat(2049)),
     /--denied-403-body .* 4098 bytes, more than 4096; shorten/,
+  ],
+  [
+    'an unknown way with %2F',
+    () => encodedSlashFlag('unescape'),
+    /--path-encoded-slash "unescape" is none of keep, reject, decode; use/,
   ],
   ['an unknown format', () => outputFlag('xml'), /--output "xml"/],
 ]

@@ -36,15 +36,19 @@ async function weir(args: string, fail?: Error): Promise<Ran> {
 
 t.test('handlers get parsed options with defaults', async (t) => {
   const policy = { endpointsFile: '/dev/null', policiesDir: '/', stateDir: '/run/weir' }
-  t.same((await weir('run --endpoints /dev/null --policies / --workers 3 --denied-403-body no')).called, [
-    'run',
-    { ...policy, workers: 3, accessLog: undefined, denied403Body: 'no' },
-  ])
+  t.same(
+    (
+      await weir(
+        'run --endpoints /dev/null --policies / --workers 3 --denied-403-body no --path-encoded-slash reject',
+      )
+    ).called,
+    ['run', { ...policy, workers: 3, accessLog: undefined, denied403Body: 'no', encodedSlash: 'reject' }],
+  )
   t.match((await weir('run --endpoints /dev/null --policies /')).called, ['run', { workers: /^[1-4]$/ }])
   t.same((await weir('agent --endpoints /dev/null --policies /')).called, ['agent', policy])
   t.same((await weir('proxy --slot 1 --access-log - --state-dir /run/w2')).called, [
     'proxy',
-    { slot: 1, stateDir: '/run/w2', accessLog: '-', denied403Body: undefined },
+    { slot: 1, stateDir: '/run/w2', accessLog: '-', denied403Body: undefined, encodedSlash: undefined },
   ])
   t.same((await weir('cleanup')).called, ['cleanup', { stateDir: '/run/weir' }])
 })

@@ -1,7 +1,8 @@
 // The normal form of paths: examples, and what must hold for all of them.
 import fc from 'fast-check'
 import t from 'tap'
-import { ENCODED_SLASH, type EncodedSlash, normalisePath } from '../../../../src/l7rules/http1/path.ts'
+import { normalisePath } from '../../../../src/l7rules/http1/path.ts'
+import { ENCODED_SLASH, type EncodedSlash } from '../../../../src/lib/encoded-slash.ts'
 
 const outcome = (target: string, encodedSlash?: EncodedSlash): string => {
   const result = normalisePath(target, encodedSlash)
