@@ -74,6 +74,8 @@ async function run(options: AgentOptions): Promise<void> {
   // From the beginning: a signal in the middle of a start would leave workers behind that nobody watches.
   let isStopping = false
   const stopped = terminationSignal().then(() => void (isStopping = true))
+  let reopenAccessLogs = (): void => {}
+  process.on('SIGHUP', () => reopenAccessLogs())
   const parse = (text: string, file: string): ReturnType<typeof parseCiliumPolicies> =>
     parseCiliumPolicies(text, file, { validateRegex: options.validateRegex })
   const policyStore = new PolicyStore(join(paths.stateDir, 'policies.json'))
@@ -159,6 +161,11 @@ async function run(options: AgentOptions): Promise<void> {
           log,
         })
   supervisor?.start()
+  reopenAccessLogs = (): void => {
+    log.info('SIGHUP: workers of this agent open their access log anew')
+    const connected = new Set(control.workers().map(({ pid }) => pid))
+    supervisor?.signal('SIGHUP', (pid) => connected.has(pid))
+  }
   const timers = startTimers(datapath, reconciler, flows, log)
   for (const { name, file, state, error } of folder.sources) {
     if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')

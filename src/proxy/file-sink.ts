@@ -76,7 +76,7 @@ export class FileSink implements RecordSink {
 
   reopen(): void {
     this.#wantsReopen = true
-    if (!this.#isWriting) this.#reopenNow()
+    if (!this.#isWriting) this.#reopenIfDue()
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -117,7 +117,7 @@ export class FileSink implements RecordSink {
         this.#isWriting = false
         if (error === null) this.#advance(chunk, written)
         else this.#fail(chunk, error)
-        if (this.#wantsReopen) this.#reopenNow()
+        this.#reopenIfDue()
         this.#pump()
       },
     )
@@ -128,6 +128,7 @@ export class FileSink implements RecordSink {
     try {
       const end = pieceEnd(chunk.bytes, chunk.offset)
       this.#advance(chunk, writeSync(this.#target.fd, chunk.bytes, chunk.offset, end - chunk.offset))
+      this.#reopenIfDue()
     } catch (error) {
       this.#fail(chunk, error as NodeJS.ErrnoException)
     }
@@ -175,7 +176,10 @@ export class FileSink implements RecordSink {
     this.#options.log.error({ target: this.#options.target, reason }, 'access log drops records')
   }
 
-  #reopenNow(): void {
+  /** A line that is half written is finished where it began. */
+  #reopenIfDue(): void {
+    const isWithinLine = this.#endsInMiddle && (this.#queue[0]?.offset ?? 0) > 0
+    if (!this.#wantsReopen || isWithinLine) return
     this.#wantsReopen = false
     const old = this.#target
     try {

@@ -62,11 +62,13 @@ export interface XdsSource {
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { log, slot, version, xds } = options
   const channel = xds === undefined ? undefined : xdsChannel(xds.target, xds.tls && readTlsFiles(xds.tls))
-  const maps = await openMaps(options)
-  const network = new TcpNetwork()
   const sinks: RecordSink[] = []
   if (options.accessLog !== undefined) sinks.push(new FileSink({ target: options.accessLog, log }))
   const accessLog = new AccessLog({ sinks })
+  // Early: without a handler the signal would end the process.
+  process.on('SIGHUP', () => accessLog.reopen())
+  const maps = await openMaps(options)
+  const network = new TcpNetwork()
   const enforcer = new Enforcer({
     maps,
     accessLog,
@@ -95,6 +97,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const apply = (snapshot: PolicySnapshot): string | undefined => {
     const refusal = enforcer.apply(snapshot)
     if (refusal !== undefined || listener !== undefined) return refusal
+    // It may have been rotated since it was opened: the agent tells only workers that it knows.
+    accessLog.reopen()
     listener = listen()
     log.info({ slot, revision: snapshot.revision }, 'worker ready')
     return undefined
@@ -122,7 +126,6 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       ? agentClient()
       : new XdsClient({ channel, mode: xds.mode, slot, version, log, apply })
   client.start()
-  process.on('SIGHUP', () => accessLog.reopen())
 
   await terminationSignal()
   log.info({ connections: listener?.counters.active ?? 0 }, 'worker stops')

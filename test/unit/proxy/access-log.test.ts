@@ -65,6 +65,9 @@ const lines = (from: number, to: number): Buffer => {
 }
 
 t.test('records go out together, by size or by time', async (t) => {
+  // The log's own timer keeps no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(alive))
   const sinks = [memorySink(), memorySink()]
   const log = new AccessLog({ sinks, flushBytes: 1500, flushMs: 5, now: () => 1000 })
   const connection = log.connection(facts)
@@ -107,6 +110,32 @@ t.test('a file is appended to, and reopened after rotation without loss', async 
   t.equal(written, lines(0, 6).toString())
   t.equal(readFileSync(path, 'utf8'), lines(4, 6).toString())
   t.equal(sink.lost, 0)
+})
+
+t.test('a line that is half written is finished where it began', async (t) => {
+  const path = join(folder(t), 'access.log')
+  execFileSync('mkfifo', [path])
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const sink = new FileSink({ target: path, log: logTo(new Mailbox()) })
+  const long = Buffer.from(`${'x'.repeat(200_000)}\n`) // more than a pipe takes
+  sink.write(long, 1)
+  renameSync(path, `${path}.1`)
+  sink.reopen()
+  sink.write(lines(0, 1), 1)
+  let text = ''
+  const buffer = Buffer.alloc(1 << 16)
+  while (!text.endsWith('\n')) {
+    try {
+      text += buffer.toString('latin1', 0, readSync(reader, buffer))
+    } catch {
+      // EAGAIN: the sink is about to retry
+    }
+    await new Promise(setImmediate)
+  }
+  await sink.close(1000)
+  closeSync(reader)
+  t.equal(text, long.toString())
+  t.equal(readFileSync(path, 'utf8'), lines(0, 1).toString(), 'the next one goes to the new file')
 })
 
 t.test('a failed reopen keeps the old file', async (t) => {
