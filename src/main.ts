@@ -14,6 +14,7 @@ import { instancePaths } from './lib/paths.ts'
 import { packageVersion } from './lib/version.ts'
 import { runWorker } from './proxy/worker.ts'
 import { removeDatapath } from './redirect/cleanup.ts'
+import { checkPrivileges } from './redirect/requirements.ts'
 
 /** Cilium's, which clients may know. */
 const DEFAULT_DENIED_BODY = 'Access denied\r\n'
@@ -83,6 +84,7 @@ function proxy(options: ProxyOptions): Promise<void> {
 
 async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<void> {
   const paths = instancePaths(stateDir)
+  checkPrivileges()
   const unlock = lockInstance(paths.stateDir)
   try {
     const log = createLogger('cleanup', 'warn')

@@ -13,6 +13,7 @@ import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { openDatapath } from '../redirect/datapath.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
+import { checkPrivileges } from '../redirect/requirements.ts'
 import { agentHandlers } from './agent-server.ts'
 import { ControlServer } from './control-server.ts'
 import { EndpointRegistry } from './endpoint-registry.ts'
@@ -57,10 +58,14 @@ export interface AgentOptions {
 /** Resolves after SIGTERM or SIGINT. @throws WeirError when it cannot start; then nothing new is attached */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, paths } = options
+  checkPrivileges()
   const unlock = lockInstance(paths.stateDir)
+  /** Of what was opened, in that order. Also after a failure: an open watch would keep the process alive. */
+  const closers: (() => unknown)[] = []
   try {
-    await run(options)
+    await run(options, closers)
   } finally {
+    for (const close of closers.reverse()) await close()
     unlock()
   }
   log.info(
@@ -69,7 +74,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   )
 }
 
-async function run(options: AgentOptions): Promise<void> {
+async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<void> {
   const { log, paths } = options
   // From the beginning: a signal in the middle of a start would leave workers behind that nobody watches.
   let isStopping = false
@@ -83,11 +88,14 @@ async function run(options: AgentOptions): Promise<void> {
   // Everything that can be wrong with the input comes first: then nothing is attached.
   const tls = options.listen === undefined ? undefined : readTlsFiles(options.listen.tls)
   const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
+  closers.push(() => folder.close())
   const endpoints = await watchEndpointsFile(options.endpointsFile, () => void follow())
+  closers.push(() => endpoints.close())
   const datapath = openDatapath({
     paths,
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
+  closers.push(() => datapath.close())
   const flows = new FlowLog()
   const control = new ControlServer({
     log,
@@ -145,11 +153,13 @@ async function run(options: AgentOptions): Promise<void> {
     agent: agentHandlers(view, flows, control),
     xds: xds.handlers,
   })
+  closers.push(() => server.close())
   const { listen } = options
   const tlsServer =
     listen === undefined || tls === undefined
       ? undefined
       : await startTlsServer(listen.target, tls, xds.handlers)
+  closers.push(() => tlsServer?.close())
   if (listen !== undefined) log.info({ listen: formatXdsTarget(listen.target) }, 'xDS over mutual TLS')
   const supervisor =
     options.workers === undefined
@@ -160,6 +170,7 @@ async function run(options: AgentOptions): Promise<void> {
           command: options.workers.command,
           log,
         })
+  closers.push(() => supervisor?.stop())
   supervisor?.start()
   reopenAccessLogs = (): void => {
     log.info('SIGHUP: workers of this agent open their access log anew')
@@ -167,19 +178,13 @@ async function run(options: AgentOptions): Promise<void> {
     supervisor?.signal('SIGHUP', (pid) => connected.has(pid))
   }
   const timers = startTimers(datapath, reconciler, flows, log)
+  closers.push(() => timers.forEach((timer) => clearInterval(timer)))
   for (const { name, file, state, error } of folder.sources) {
     if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')
   }
   void reportReady(control, reconciler, options, () => isStopping)
 
   await stopped
-  for (const timer of timers) clearInterval(timer)
-  endpoints.close()
-  folder.close()
-  await supervisor?.stop()
-  tlsServer?.close()
-  await server.close()
-  datapath.close()
 }
 
 /** "ready" is for people and for tests: enforcement is live, and so are the workers that were asked for. */

@@ -1,5 +1,5 @@
 // What the machine must offer before anything is attached, each lack with its mend.
-import { mkdirSync, statfsSync } from 'node:fs'
+import { mkdirSync, readFileSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { run } from './iproute.ts'
@@ -7,17 +7,42 @@ import { libbpf } from './libbpf.ts'
 
 const BPF_FS_MAGIC = 0xcafe4a11
 
-/**
- * libbpf loads, the process may use it, bpffs is mounted (mounted here when it is not), `bpffsDir` exists.
- * @throws WeirError NOT_PRIVILEGED, KERNEL_UNSUPPORTED
- */
-export function checkRequirements(bpffsDir: string): void {
-  libbpf()
-  if (process.getuid?.() !== 0) {
-    throw new WeirError('NOT_PRIVILEGED', `the agent runs as uid ${process.getuid?.() ?? '?'}, not as root`, {
+/** By their bits; CAP_SYS_ADMIN stands for CAP_BPF, too. */
+const CAP_NET_ADMIN = 12
+const CAP_SYS_ADMIN = 21
+const CAP_BPF = 39
+
+/** @throws WeirError NOT_PRIVILEGED. Comes first: without root, nothing else fails in a way that tells why. */
+export function checkPrivileges(): void {
+  const uid = process.getuid?.()
+  if (uid !== 0) {
+    throw new WeirError('NOT_PRIVILEGED', `weir runs as uid ${uid ?? '?'}, not as root`, {
       mend: 'start it with sudo',
     })
   }
+  const missing = missingCapabilities()
+  if (missing.length === 0) return
+  throw new WeirError('NOT_PRIVILEGED', `weir lacks ${missing.join(' and ')}`, {
+    mend: 'give the container or service these capabilities',
+  })
+}
+
+function missingCapabilities(): string[] {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  const has = (bit: number): boolean => ((effective >> BigInt(bit)) & 1n) === 1n
+  return [
+    ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
+    ...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
+  ]
+}
+
+/**
+ * libbpf loads, bpffs is mounted (mounted here when it is not), `bpffsDir` exists.
+ * @throws WeirError KERNEL_UNSUPPORTED
+ */
+export function checkRequirements(bpffsDir: string): void {
+  libbpf()
   mountBpffs(dirname(bpffsDir))
   mkdirSync(bpffsDir, { recursive: true, mode: 0o700 })
 }

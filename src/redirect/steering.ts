@@ -30,8 +30,8 @@ type Family = (typeof FAMILIES)[number]
 
 /** Idempotent. @returns interface index of weir0. */
 export function ensureSteering({ bpffsDir, stateDir }: InstancePaths): number {
-  disableEarlyDemux(stateDir)
   const ifindex = ensureRedirectDevice(bpffsDir)
+  disableEarlyDemux(stateDir)
   for (const family of enabledFamilies()) ensurePolicyRouting(family)
   ensureSkLookup(bpffsDir)
   return ifindex
