@@ -10,7 +10,8 @@ import { isRunning } from './namespace.ts'
 import { type NodeNamespace, type Pod } from './node-namespace.ts'
 import { waitFor } from './wait.ts'
 
-const MAIN = join(packageRoot(), 'dist', 'src', 'main.js')
+/** The executable of the product. */
+export const MAIN = join(packageRoot(), 'dist', 'src', 'main.js')
 
 /** An entry of the endpoints file. */
 export interface EndpointFileEntry {
@@ -27,6 +28,8 @@ export interface WeirOptions {
   readonly policies?: Readonly<Record<string, unknown>>
   /** Default `run` with the files above. */
   readonly command?: readonly string[]
+  /** A command that ends by executing what follows it. */
+  readonly wrapper?: readonly string[]
   /** More arguments, e.g. `--workers 2`. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -67,11 +70,14 @@ export class WeirProcess {
       this.policiesDir,
     ]
     const all = [...command, '--state-dir', node.stateDir, ...(options.args ?? [])]
-    this.process = node.spawn([process.execPath, '--enable-source-maps', MAIN, ...all], {
-      env: { ...cleanEnvironment(), ...options.env },
-      // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
-      detached: true,
-    })
+    this.process = node.spawn(
+      [...(options.wrapper ?? []), process.execPath, '--enable-source-maps', MAIN, ...all],
+      {
+        env: { ...cleanEnvironment(), ...options.env },
+        // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
+        detached: true,
+      },
+    )
     this.process.stdout?.resume()
     if (this.process.stderr === null) throw new Error('weir was spawned without a pipe for its log')
     createInterface({ input: this.process.stderr }).on('line', (line) => this.log.push(readLogLine(line)))
