@@ -70,7 +70,8 @@ export class Supervisor {
 
   /** To the workers that `isReady` says have a handler for it: others would die of it. */
   signal(signal: NodeJS.Signals, isReady: (pid: number) => boolean): void {
-    for (const { process } of this.#slots) if (process !== undefined && isReady(process.id.pid)) process.kill(signal)
+    for (const { process } of this.#slots)
+      if (process !== undefined && isReady(process.id.pid)) process.kill(signal)
   }
 
   /** SIGTERM to all, SIGKILL after the grace period to those that are left. Resolves when all are gone. */
