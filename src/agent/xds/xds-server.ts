@@ -138,8 +138,10 @@ export class XdsServer {
       const isFirst = stream.node === ''
       const problem = stream.onRequest(request)
       const fields = { node: stream.node, peer: stream.peer, mode: stream.mode }
-      if (problem !== undefined) log.warn({ ...fields, problem }, 'xds stream ended: bad request')
-      else if (isFirst) log.info(fields, 'xds client connected')
+      if (problem !== undefined) {
+        log.warn({ ...fields, problem }, 'xds stream ended: bad request')
+        stream.fail(problem)
+      } else if (isFirst) log.info(fields, 'xds client connected')
     })
   }
 

@@ -48,14 +48,14 @@ export class XdsStream {
     return [...this.#subscriptions.values()]
   }
 
-  /** @returns why the stream had to be ended; undefined = it goes on */
+  /** @returns why the stream has to be ended by `fail`; undefined = it goes on */
   onRequest(request: DiscoveryRequest__Output): string | undefined {
-    if (this.#hasEnded) return undefined
-    const problem = this.#readNode(request) ?? this.#dispatch(request)
-    if (problem === undefined) return undefined
+    return this.#hasEnded ? undefined : (this.#readNode(request) ?? this.#dispatch(request))
+  }
+
+  fail(problem: string): void {
     this.#hasEnded = true
     this.#options.call.emit('error', { code: status.INVALID_ARGUMENT, details: problem })
-    return problem
   }
 
   close(): void {

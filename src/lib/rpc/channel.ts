@@ -32,5 +32,7 @@ export function agentChannel(socketPath: string): ChannelArguments {
 export function xdsChannel(target: XdsTarget, tls: TlsMaterial | undefined): ChannelArguments {
   if (target.kind === 'unix') return agentChannel(target.path)
   if (tls === undefined) throw new Error('TCP without TLS')
-  return [formatXdsTarget(target), clientTls(tls), { ...CLIENT_OPTIONS, ...KEEPALIVE_OPTIONS }]
+  const secure = clientTls(tls, target.host)
+  const options = { ...CLIENT_OPTIONS, ...KEEPALIVE_OPTIONS, ...secure.options }
+  return [formatXdsTarget(target), secure.credentials, options]
 }

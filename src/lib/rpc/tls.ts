@@ -1,7 +1,8 @@
 // Mutual TLS: both ends show a certificate that the other's authority has signed. Files are read once, at start.
-import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
+import { ChannelCredentials, ServerCredentials, type ChannelOptions } from '@grpc/grpc-js'
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { isIP } from 'node:net'
+import { checkServerIdentity, createSecureContext } from 'node:tls'
 import { WeirError, errorMessage } from '../errors.ts'
 
 /** PEM files. */
@@ -51,7 +52,19 @@ export function serverTls({ ca, cert, key }: TlsMaterial): ServerCredentials {
   return ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true)
 }
 
-/** For a client: the server's certificate must be of `ca` and name the host that was dialled. */
-export function clientTls({ ca, cert, key }: TlsMaterial): ChannelCredentials {
-  return ChannelCredentials.createSsl(ca, key, cert)
+/** What an address is dialled as: the name that a client sends in its hello must not be one (RFC 6066). */
+const NAME_OF_ADDRESSES = 'weir-agent'
+
+/** For a client: the server's certificate must be of `ca` and name the host that was dialled, also by address. */
+export function clientTls(
+  { ca, cert, key }: TlsMaterial,
+  host: string,
+): { readonly credentials: ChannelCredentials; readonly options: ChannelOptions } {
+  if (isIP(host) === 0) return { credentials: ChannelCredentials.createSsl(ca, key, cert), options: {} }
+  return {
+    credentials: ChannelCredentials.createSsl(ca, key, cert, {
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    }),
+    options: { 'grpc.ssl_target_name_override': NAME_OF_ADDRESSES },
+  }
 }

@@ -157,9 +157,11 @@ export class XdsClient {
   #onEnd(stream: Stream, reason: string): void {
     if (stream !== this.#stream) return
     const { log } = this.#options
+    // gRPC writes the time into some reasons: the same one is told once all the same.
+    const failure = reason.replace(/\d+/g, '')
     if (this.#isConnected) log.warn({ reason }, 'xDS server lost; the last policy stays in force')
-    else if (reason !== this.#lastFailure) log.warn({ reason }, 'xDS server not reached; trying again')
-    this.#lastFailure = reason
+    else if (failure !== this.#lastFailure) log.warn({ reason }, 'xDS server not reached; trying again')
+    this.#lastFailure = failure
     this.#disconnect()
     if (this.#isClosed) return
     this.#retry = setTimeout(() => this.start(), this.#backoff.next(Math.random()))
