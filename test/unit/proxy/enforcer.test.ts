@@ -33,7 +33,7 @@ class World {
       takeConnection: () => ({
         sourceIdentity: asIdentity(1000),
         destinationIdentity: asIdentity(1001),
-        egressEndpoint: 0,
+        egressEndpoint: asEndpointId(0),
         ingressEndpoint: asEndpointId(7),
         revision: asRevision(1),
       }),
