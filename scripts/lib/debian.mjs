@@ -32,6 +32,7 @@ const TO_TEST = [
   { what: 'wrk', tools: ['wrk'], packages: ['wrk'] },
   { what: 'nc', tools: ['nc'], packages: ['netcat-openbsd'] },
   { what: 'nft', tools: ['nft'], packages: ['nftables'] },
+  { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },
   {
     what: 'bpftool (optional)',
     tools: ['bpftool'],
