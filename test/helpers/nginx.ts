@@ -14,10 +14,13 @@ export interface NginxOptions {
   readonly files?: Readonly<Record<string, Buffer>>
   /** Body of that line. */
   readonly greeting?: string
+  /** Pass everything else on to an HTTP server at this port of the pod instead. */
+  readonly backendPort?: number
 }
 
 export interface Nginx {
   readonly process: ChildProcess
+  /** One JSON object per request: method, target, host, status. */
   readonly accessLog: string
   /** At once, connections or not. */
   stop(): Promise<void>
@@ -25,12 +28,12 @@ export interface Nginx {
 
 /** Resolves when it accepts connections. It ends with its namespace at the latest. */
 export async function startNginx(pod: Namespace, options: NginxOptions): Promise<Nginx> {
-  const { directory, port = 80, files = {}, greeting = 'hello from nginx' } = options
+  const { directory, port = 80, files = {} } = options
   const root = join(directory, 'html')
   mkdirSync(root, { recursive: true })
   for (const [path, content] of Object.entries(files)) writeFileSync(join(root, path), content)
   const configuration = join(directory, 'nginx.conf')
-  writeFileSync(configuration, configurationText(directory, port, Object.keys(files), greeting))
+  writeFileSync(configuration, configurationText(options))
   const command = ['nginx', '-c', configuration, '-p', directory, '-e', 'stderr']
   // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
   const child = pod.spawn(command, { detached: true })
@@ -54,12 +57,17 @@ export async function startNginx(pod: Namespace, options: NginxOptions): Promise
   }
 }
 
-function configurationText(
-  directory: string,
-  port: number,
-  paths: readonly string[],
-  greeting: string,
-): string {
+function configurationText({
+  directory,
+  port = 80,
+  files = {},
+  greeting = 'hello from nginx',
+  backendPort,
+}: NginxOptions): string {
+  const answer =
+    backendPort === undefined
+      ? `return 200 "${greeting}\\n";`
+      : `proxy_pass http://127.0.0.1:${backendPort}; proxy_http_version 1.1; proxy_set_header Host $http_host;`
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `
 daemon off;
@@ -69,7 +77,9 @@ pid ${directory}/nginx.pid;
 error_log stderr;
 events { worker_connections 4096; }
 http {
-  access_log ${directory}/access.log;
+  log_format requests escape=json
+    '{"method":"$request_method","target":"$request_uri","host":"$http_host","status":"$status"}';
+  access_log ${directory}/access.log requests;
   ${temporary.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join('\n  ')}
   default_type text/plain;
   keepalive_requests 1000000;
@@ -78,8 +88,10 @@ http {
     listen [::]:${port};
     client_max_body_size 0;
     root ${directory}/html;
-    ${paths.map((path) => `location = ${path} { }`).join('\n    ')}
-    location / { return 200 "${greeting}\\n"; }
+    ${Object.keys(files)
+      .map((path) => `location = ${path} { }`)
+      .join('\n    ')}
+    location / { ${answer} }
   }
 }
 `
