@@ -55,5 +55,7 @@ export interface Flow {
     readonly rejected_headers?: readonly { readonly key: string; readonly value: string }[]
     readonly request_bytes?: number
     readonly response_bytes?: number
+    /** Of a gRPC call, when it came to a status. */
+    readonly grpc_status?: number
   }
 }

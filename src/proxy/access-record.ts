@@ -20,6 +20,8 @@ const ENDED_BY_PEER: ReadonlySet<string> = new Set([
   'HTTP_CONNECTION_LOST',
   'HTTP_UPSTREAM_CLOSED',
   'HTTP_BODY_TRUNCATED',
+  'HTTP2_CLIENT_RESET',
+  'HTTP2_SERVER_RESET',
 ])
 
 export function isEndedByPeer(error: string): boolean {
@@ -97,11 +99,17 @@ export class ConnectionRecord {
       this.#methodText = jsonEscape(method)
     }
     const url = `http://${this.#hostText}${jsonEscape(exchange.path)}`
+    const { grpcStatus } = exchange
+    const isGrpc = grpcStatus !== undefined
+    // Service and method are the path of a call.
+    const summary = isGrpc
+      ? `gRPC ${jsonEscape(exchange.path.slice(1))}`
+      : `${protocol} ${this.#methodText} ${url}`
     const latencyNs = Math.max(0, Math.round((exchange.endedMs - exchange.startedMs) * 1e6))
     return (
       `{"time":"${time}",${this.#head}${latencyNs}","http":{"code":${exchange.status},"method":"${this.#methodText}"` +
-      `,"url":"${url}","protocol":"${protocol}"}},"Summary":"${protocol} ${this.#methodText} ${url}",${this.#tail}` +
-      `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}}}\n`
+      `,"url":"${url}","protocol":"${protocol}"}},"Summary":"${summary}",${this.#tail}` +
+      `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
     )
   }
 

@@ -5,7 +5,7 @@ import type { Revision } from '../lib/brands.ts'
 import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { errorMessage } from '../lib/errors.ts'
 import { formatAddress } from '../lib/address.ts'
-import { Http1Session } from '../l7rules/http1/session.ts'
+import { HttpSession } from '../l7rules/http/session.ts'
 import type { HttpExchange, HttpJudge, HttpRequest } from '../l7rules/http1/request.ts'
 import {
   compileSnapshot,
@@ -128,9 +128,9 @@ export class Enforcer {
     }
   }
 
-  openSession(steps: Steps, judge: HttpJudge, onExchange: (exchange: HttpExchange) => void): Http1Session {
+  openSession(steps: Steps, judge: HttpJudge, onExchange: (exchange: HttpExchange) => void): HttpSession {
     const { deniedBody, encodedSlash = 'keep' } = this.#options
-    return new Http1Session({ steps, judge, onExchange, deniedBody, encodedSlash })
+    return new HttpSession({ steps, judge, onExchange, deniedBody, encodedSlash })
   }
 
   logConnection(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionLog {

@@ -42,7 +42,7 @@ const LAST_LF = 16
 const DONE = 17
 
 /** Fields that a recipient may merge into the head too late or wrongly (RFC 9110 §6.5.1). */
-const FORBIDDEN_TRAILERS = new Set([
+export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   'authorization',
   'connection',
   'content-encoding',

@@ -21,7 +21,7 @@ export interface HttpExchange {
   readonly method: string
   readonly path: string
   readonly host: string
-  /** `HTTP/1.1`, `HTTP/1.0`. */
+  /** `HTTP/2`, `HTTP/1.1`, `HTTP/1.0`. */
   readonly protocol: string
   /** Final status that downstream got; 0 when the connection ended before one. */
   readonly status: number
@@ -32,4 +32,6 @@ export interface HttpExchange {
   readonly responseBytes: number
   readonly startedMs: number
   readonly endedMs: number
+  /** Of gRPC calls: what `grpc-status` says, -1 as long as nothing says it. */
+  readonly grpcStatus?: number | undefined
 }

@@ -1,0 +1,48 @@
+// Bounds of one HTTP/2 connection. Each is checked before anything is kept.
+
+/** SETTINGS_MAX_FRAME_SIZE before anybody sets it (RFC 9113 §6.5.2); our own frames stay below it. */
+export const DEFAULT_MAX_FRAME_BYTES = 16_384
+export const MAX_MAX_FRAME_BYTES = 0xffffff
+export const DEFAULT_WINDOW_BYTES = 65_535
+export const MAX_WINDOW_BYTES = 0x7fffffff
+/** HEADERS and its CONTINUATION frames, without padding. */
+export const MAX_BLOCK_BYTES = 64 * 1024
+/** Of one header block. Each may be empty, so bytes alone bound nothing (CVE-2024-27316 and its kin). */
+export const MAX_CONTINUATIONS = 32
+/** Unpacked, as RFC 9113 §6.5.2 counts. A small block can refer to large entries again and again. */
+export const MAX_HEADER_LIST_BYTES = 64 * 1024
+/** Both sides' SETTINGS_HEADER_TABLE_SIZE are lowered to it: the tables here must be as large as theirs. */
+export const MAX_TABLE_BYTES = 64 * 1024
+/** From the first byte of a header block to its last. */
+export const HEADERS_TIMEOUT_MS = 60_000
+/** Open at the server at the same time; above, a new one is refused in a way that may be retried. */
+export const MAX_STREAMS = 16_384
+/** Entries of one SETTINGS frame: there are about ten settings. */
+export const MAX_SETTINGS = 64
+/** SETTINGS frames of one side that the other has not acknowledged. */
+export const MAX_UNACKNOWLEDGED = 32
+/** Frames of ours that wait for the end of a frame of the peer's: beyond, nothing that asks for more is read. */
+export const MAX_QUEUED_BYTES = 64 * 1024
+/** Bytes of denial bodies that the client's connection window has not got back yet: beyond, bodies are left out. */
+export const MAX_WINDOW_DEBT_BYTES = 32 * 1024
+/** Header blocks up to this size are recognised when they come again. */
+export const MAX_REMEMBERED_BLOCK_BYTES = 512
+export const MAX_REMEMBERED_BLOCKS = 32
+
+/** What a peer may do so often at once, and then so often per second. */
+export interface Allowance {
+  readonly burst: number
+  readonly perSecond: number
+}
+
+/** Each frame costs the receiver an answer. */
+export const SETTINGS_ALLOWANCE: Allowance = { burst: 100, perSecond: 10 }
+export const PING_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
+/** DATA without data that ends nothing. */
+export const EMPTY_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
+/** Streams reset, or made to be reset, by the client: rapid reset (CVE-2023-44487) and MadeYouReset. */
+export const RESET_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 200 }
+/** PRIORITY and frames of unknown types, which are dropped. */
+export const IGNORED_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
+/** Frames on streams that are over: what was on its way when they ended, at most a window full. */
+export const LATE_ALLOWANCE: Allowance = { burst: 16_384, perSecond: 1_000 }
