@@ -103,10 +103,10 @@ async function withVariants(
   }
 }
 
-function selectEntries({ proxies, envoy, other, isQuick }: Options): Entry[] {
+function selectEntries({ proxies, envoy, other, isQuick, nodeFlags }: Options): Entry[] {
   const weir = (name: string, root: string, hasAccessLog: boolean): Entry => ({
     name,
-    start: async (stages) => startWeir(await stages.get(name), { name, root, hasAccessLog }),
+    start: async (stages) => startWeir(await stages.get(name), { name, root, hasAccessLog, nodeFlags }),
   })
   const entries: Entry[] = [
     { name: 'direct', start: async (stages) => direct(await stages.get('plain')) },

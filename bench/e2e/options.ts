@@ -12,6 +12,7 @@ export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--prox
   --seconds N     length of one run, whole seconds, default 3
   --envoy PATH    an Envoy executable, to be measured too
   --other DIR     another built checkout of Weir, measured beside this one as weir-other
+  --node-flags=TEXT  for Weir, e.g. --perf-basic-prof to look at it with perf
   --out DIR       where http1.json and http1.svg go; default bench/results, only for full runs
   --no-setup      neither install nor build
 `
@@ -26,6 +27,7 @@ export interface Options {
   readonly proxies: readonly string[]
   readonly envoy: string | undefined
   readonly other: string | undefined
+  readonly nodeFlags: readonly string[]
   readonly out: string | undefined
 }
 
@@ -42,6 +44,7 @@ export function readOptions(args: readonly string[]): Options {
       seconds: { type: 'string' },
       envoy: { type: 'string' },
       other: { type: 'string' },
+      'node-flags': { type: 'string', default: '' },
       out: { type: 'string' },
     },
   })
@@ -56,6 +59,7 @@ export function readOptions(args: readonly string[]): Options {
     proxies: values.proxy,
     envoy: values.envoy,
     other: values.other,
+    nodeFlags: values['node-flags'].split(' ').filter(Boolean),
     out: values.out,
   }
 }

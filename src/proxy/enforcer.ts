@@ -23,6 +23,7 @@ import type { AccessLog, ConnectionLog } from './access-log.ts'
 import { isEndedByPeer } from './access-record.ts'
 import type { AcceptedConnection, ConnectionDecision } from './connection.ts'
 import { Directory } from './directory.ts'
+import { LiveList, type Listed } from './live-list.ts'
 import type { Relay } from './relay.ts'
 import { PolicyAddresses } from './xds/policy-addresses.ts'
 
@@ -53,7 +54,7 @@ export interface RequestCounters {
 export class Enforcer {
   readonly counters: RequestCounters = { allowed: 0, denied: 0, errors: new Map() }
   readonly #options: EnforcerOptions
-  readonly #connections = new Set<EnforcedConnection>()
+  readonly #connections = new LiveList<EnforcedConnection>()
   #snapshot: CompiledSnapshot | undefined
   #directory = new Directory([], [])
   #addresses: PolicyAddresses | undefined
@@ -155,7 +156,8 @@ export class Enforcer {
 }
 
 /** One connection, judged anew under each snapshot. */
-class EnforcedConnection {
+class EnforcedConnection implements Listed {
+  liveIndex = -1
   relay: Relay | undefined
   policy: ConnectionPolicy
   readonly #steered: SteeredConnection

@@ -9,6 +9,7 @@ import {
   type ConnectionResolver,
   type RelayDecision,
 } from './connection.ts'
+import { LiveList } from './live-list.ts'
 import { openRelay, type CloseReason, type Relay } from './relay.ts'
 import { RELAY_LIMITS, type RelayLimits } from './relay-limits.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -30,7 +31,7 @@ export class ProxyListener {
   readonly #limits: RelayLimits
   readonly #wheel: TimerWheel
   readonly #endTicks: () => void
-  readonly #relays = new Set<Relay>()
+  readonly #relays = new LiveList<Relay>()
   #onIdle: (() => void) | null = null
 
   /** Accepts from now on. @throws WeirError as `Network.listen`; then nothing is left open. */
@@ -44,7 +45,7 @@ export class ProxyListener {
   }
 
   /** The relays that live. `abort` of any of them while iterating is allowed. */
-  get relays(): ReadonlySet<Relay> {
+  get relays(): Pick<LiveList<Relay>, 'size' | typeof Symbol.iterator> {
     return this.#relays
   }
 

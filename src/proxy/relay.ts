@@ -1,6 +1,7 @@
 // A pair of sockets, downstream (client) and upstream (server), and what passes between them. FIN, RST and
 // back-pressure of one side are mirrored to the other; a parser between them may drop, add and end.
 import type { Clock, Socket, SocketHandler } from './io/types.ts'
+import type { Listed } from './live-list.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import { ORIGINAL, REPLY, type FlowDirection } from '../l7rules/parser.ts'
 import { RelayParser, type ParserFactory, type ParserOutput } from './relay-parser.ts'
@@ -42,7 +43,7 @@ export interface RelayOptions {
   readonly onClosed: (relay: Relay, reason: CloseReason, detail: string) => void
 }
 
-export interface Relay {
+export interface Relay extends Listed {
   readonly downstream: Socket
   readonly upstream: Socket
   readonly stats: Readonly<RelayStats>
@@ -73,6 +74,7 @@ const HOLD_ANSWERS_UNREAD = 4
 const DIRECTIONS = [ORIGINAL, REPLY] as const
 
 class Pair implements Relay, ParserOutput, TimerOwner {
+  liveIndex = -1
   readonly downstream: Socket
   readonly upstream: Socket
   readonly stats: RelayStats = {

@@ -14,8 +14,8 @@ export interface WeirOptions {
   /** A built checkout. */
   readonly root: string
   readonly hasAccessLog: boolean
-  /** For the worker, e.g. to profile it. */
-  readonly nodeOptions?: string
+  /** Options of Node for all its processes. */
+  readonly nodeFlags: readonly string[]
 }
 
 export async function startWeir(stage: Stage, options: WeirOptions): Promise<Variant> {
@@ -28,11 +28,11 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
   const accessLog = join(directory, 'access.ndjson')
   if (options.hasAccessLog) writeFileSync(accessLog, '')
   const main = join(options.root, 'dist', 'src', 'main.js')
-  const command = [process.execPath, main, 'run', '--workers', '1', '--state-dir', node.stateDir]
+  const command = [process.execPath, ...options.nodeFlags, main, 'run', '--workers', '1']
+  command.push('--state-dir', node.stateDir)
   command.push('--endpoints', join(directory, 'endpoints.yaml'), '--policies', join(directory, 'policies'))
   if (options.hasAccessLog) command.push('--access-log', accessLog)
-  const env = { ...process.env, NODE_OPTIONS: options.nodeOptions ?? '' }
-  const child = node.spawn(onOthersCore(command), { detached: true, env })
+  const child = node.spawn(onOthersCore(command), { detached: true })
   await untilUp(child, options.name, (messages) => messages.includes('"msg":"ready"'), 60_000)
   const worker = workerOf(child.pid!)
   pinProxy(worker)
