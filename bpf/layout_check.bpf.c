@@ -20,3 +20,4 @@ enum weir_verdict check_verdict;
 enum weir_reason check_reason;
 enum weir_constant check_constant;
 enum weir_mark check_mark;
+enum weir_endpoint_flag check_endpoint_flag;

@@ -12,6 +12,30 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 const volatile struct weir_endpoint_config CONFIG SEC(".rodata.config") = {};
 
 /*
+ * Sockets can be assigned on ingress only, and a bridge takes the frames of its ports before the IP layer sees
+ * them: such packets go round through weir0.
+ */
+static __always_inline int redirect_to_steering(struct __sk_buff *skb, __u32 source_identity, bool is_reply)
+{
+	set_mark(skb, WEIR_MARK_REDIRECTED | (is_reply ? WEIR_MARK_REPLY : 0), source_identity);
+	return bpf_redirect(CONFIG.redirect_ifindex, BPF_F_INGRESS);
+}
+
+static __always_inline int steer_from_endpoint(struct __sk_buff *skb, const struct packet *packet,
+					       const struct parties *parties, bool is_reply)
+{
+	int reason;
+
+	if (CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER)
+		return redirect_to_steering(skb, CONFIG.identity, is_reply);
+	reason = assign_socket(skb, packet, is_reply);
+	if (reason)
+		return drop_packet(packet, parties, reason, WEIR_EGRESS);
+	set_mark(skb, WEIR_MARK_TO_PROXY | (is_reply ? WEIR_MARK_REPLY : 0), CONFIG.identity);
+	return TC_ACT_OK;
+}
+
+/*
  * tc ingress of the host-side device. The source is this endpoint, proven by its address. Judges its egress
  * and, when the destination is local too, that endpoint's ingress.
  */
@@ -49,17 +73,44 @@ int weir_from_endpoint(struct __sk_buff *skb)
 			set_mark(skb, WEIR_MARK_JUDGED, parties.ingress_endpoint);
 		return TC_ACT_UNSPEC;
 	case OUTCOME_STEER:
-		if (!packet.is_opening) {
-			reason = assign_socket(skb, &packet);
-			if (reason)
-				return drop_packet(&packet, &parties, reason, WEIR_EGRESS);
-		}
-		/* A SYN finds its listener by sk_lookup, which reads the connection entry. */
-		set_mark(skb, WEIR_MARK_TO_PROXY, CONFIG.identity);
-		return TC_ACT_OK;
+		return steer_from_endpoint(skb, &packet, &parties, false);
+	case OUTCOME_STEER_REPLY:
+		return steer_from_endpoint(skb, &packet, &parties, true);
 	default:
 		return TC_ACT_SHOT;
 	}
+}
+
+/* An unknown destination MAC is flooded to all ports of a bridge; nobody but the addressee may see it. */
+static __always_inline bool is_for_another(const struct packet *packet)
+{
+	struct weir_endpoint *endpoint;
+
+	endpoint = bpf_map_lookup_elem(&weir_endpoints, packet->tuple.destination);
+	return endpoint && endpoint->endpoint != CONFIG.endpoint;
+}
+
+/*
+ * A packet of the proxy towards this endpoint: judged by the proxy, request by request, unless NAT chose the
+ * endpoint afterwards. Then its policy is asked here; L7 rules cannot be, any more.
+ */
+static __always_inline int pass_upstream(struct __sk_buff *skb, const struct packet *packet,
+					 const struct parties *parties)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	if (skb->mark >> 16 != CONFIG.endpoint) {
+		struct judgement judgement = judge_flow(packet, parties, true);
+
+		if (judgement.verdict == WEIR_VERDICT_REDIRECT)
+			return drop_packet(packet, parties, WEIR_REASON_UPSTREAM_NOT_JUDGED, WEIR_INGRESS);
+		if (judgement.verdict != WEIR_VERDICT_ALLOW)
+			return drop_packet(packet, parties, judgement.reason, WEIR_INGRESS);
+	}
+	/* Remembered, so that the server's replies find the proxy. */
+	if (ct_record(ct_lookup(&packet->tuple, now_ns), packet, WEIR_CT_PROXIED, now_ns) < 0)
+		return drop_packet(packet, parties, WEIR_REASON_MAP_UPDATE_FAILED, WEIR_INGRESS);
+	return TC_ACT_UNSPEC;
 }
 
 /*
@@ -74,24 +125,26 @@ int weir_to_endpoint(struct __sk_buff *skb)
 	__u32 magic = skb->mark & WEIR_MARK_MASK;
 	struct packet packet = {};
 	struct weir_endpoint *source;
+	bool is_judged = skb->mark == (WEIR_MARK_JUDGED | CONFIG.endpoint << 16) ||
+			 magic == WEIR_MARK_DOWNSTREAM;
 	int reason;
 
-	if (skb->mark == (WEIR_MARK_JUDGED | CONFIG.endpoint << 16) || magic == WEIR_MARK_DOWNSTREAM ||
-	    skb->protocol == bpf_htons(ETH_P_ARP))
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return TC_ACT_UNSPEC;
+	if (is_judged && !(CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER))
 		return TC_ACT_UNSPEC;
 	reason = parse_packet(skb, &packet);
 	if (reason)
 		return drop_packet(&packet, &parties, reason, WEIR_INGRESS);
 	if (packet.is_neighbour_discovery)
 		return TC_ACT_UNSPEC;
-	if (magic == WEIR_MARK_UPSTREAM) {
-		__u64 now_ns = bpf_ktime_get_ns();
-
-		/* Judged by the proxy, request by request. Remembered, so that the server's replies find it. */
-		if (ct_record(ct_lookup(&packet.tuple, now_ns), &packet, WEIR_CT_PROXIED, now_ns) < 0)
-			return drop_packet(&packet, &parties, WEIR_REASON_MAP_UPDATE_FAILED, WEIR_INGRESS);
+	if ((CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER) && is_for_another(&packet))
+		return drop_packet(&packet, &parties, WEIR_REASON_OTHER_ENDPOINT, WEIR_INGRESS);
+	if (is_judged)
 		return TC_ACT_UNSPEC;
-	}
+	/* It should have gone to the proxy: the device has joined a bridge, or the policy route is gone. */
+	if (magic == WEIR_MARK_TO_PROXY)
+		return drop_packet(&packet, &parties, WEIR_REASON_STEERING_LOST, WEIR_INGRESS);
 
 	source = bpf_map_lookup_elem(&weir_endpoints, packet.tuple.source);
 	if (source) {
@@ -101,14 +154,16 @@ int weir_to_endpoint(struct __sk_buff *skb)
 	} else {
 		parties.source_identity = identity_of(packet.tuple.source);
 	}
+	if (magic == WEIR_MARK_UPSTREAM)
+		return pass_upstream(skb, &packet, &parties);
 
 	switch (enforce(skb, &packet, &parties, true)) {
 	case OUTCOME_PASS:
 		return TC_ACT_UNSPEC;
 	case OUTCOME_STEER:
-		/* Sockets can be assigned on ingress only: send it round through weir0. */
-		set_mark(skb, WEIR_MARK_REDIRECTED, parties.source_identity);
-		return bpf_redirect(CONFIG.redirect_ifindex, BPF_F_INGRESS);
+		return redirect_to_steering(skb, parties.source_identity, false);
+	case OUTCOME_STEER_REPLY:
+		return redirect_to_steering(skb, parties.source_identity, true);
 	default:
 		return TC_ACT_SHOT;
 	}

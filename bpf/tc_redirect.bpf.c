@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Brings packets that to_endpoint sent round through weir0 to the proxy's sockets. */
+/* Brings packets that an endpoint's hooks sent round through weir0 to the proxy's sockets. */
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
@@ -10,21 +10,22 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* tc ingress of weir0. The policy was consulted by to_endpoint, which alone can set the mark. */
+/* tc ingress of weir0. The policy was consulted by the hook that sent the packet here; nobody else has the mark. */
 SEC("tc")
 int weir_from_redirect(struct __sk_buff *skb)
 {
 	struct parties parties = {};
 	struct packet packet = {};
+	bool is_reply = skb->mark & WEIR_MARK_REPLY;
 	int reason = parse_packet(skb, &packet);
 
 	if (!reason && (skb->mark & WEIR_MARK_MASK) != WEIR_MARK_REDIRECTED)
 		reason = WEIR_REASON_UNEXPECTED_ON_REDIRECT_DEVICE;
-	if (!reason && !packet.is_opening)
-		reason = assign_socket(skb, &packet);
+	if (!reason)
+		reason = assign_socket(skb, &packet, is_reply);
 	if (reason)
 		return drop_packet(&packet, &parties, reason, WEIR_INGRESS);
-	/* The destination MAC is the endpoint's: without this the stack takes the packet for somebody else's. */
+	/* The destination MAC is an endpoint's: without this the stack takes the packet for somebody else's. */
 	bpf_skb_change_type(skb, PACKET_HOST);
 	skb->mark = (skb->mark & ~WEIR_MARK_MASK) | WEIR_MARK_TO_PROXY;
 	return TC_ACT_OK;

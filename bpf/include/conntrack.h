@@ -82,15 +82,17 @@ static __always_inline int ct_record(struct weir_ct_entry *entry, const struct p
 	return bpf_map_update_elem(&weir_ct, &packet->tuple, &fresh, BPF_ANY);
 }
 
-/* An ICMP error passes when it is about a flow that lives, in either direction. */
-static __always_inline bool ct_is_related(const struct packet *packet, __u64 now_ns)
+/* The live flow, in either direction, that an ICMP error is about. */
+static __always_inline struct weir_ct_entry *ct_find_related(const struct packet *packet, __u64 now_ns)
 {
+	struct weir_ct_entry *flow;
 	struct weir_tuple reversed;
 
 	if (!packet->related.protocol)
-		return false;
-	if (ct_lookup(&packet->related, now_ns))
-		return true;
+		return 0;
+	flow = ct_lookup(&packet->related, now_ns);
+	if (flow)
+		return flow;
 	reverse_tuple(&reversed, &packet->related);
-	return ct_lookup(&reversed, now_ns) != 0;
+	return ct_lookup(&reversed, now_ns);
 }

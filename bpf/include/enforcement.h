@@ -11,6 +11,7 @@ enum outcome {
 	OUTCOME_PASS,
 	OUTCOME_DROPPED,
 	OUTCOME_STEER, /* to the proxy: how depends on the hook */
+	OUTCOME_STEER_REPLY, /* the same, for an answer on one of the proxy's own legs */
 };
 
 /* The proxy learns at accept who speaks with whom. Written before any socket lookup, also for TIME_WAIT reuse. */
@@ -68,20 +69,21 @@ static __always_inline enum outcome enforce(struct __sk_buff *skb, const struct 
 	/* A SYN opens a flow whatever was there before; all else may belong to a known one. */
 	if (!packet->is_opening) {
 		struct weir_tuple reversed;
-		struct weir_ct_entry *replied;
+		struct weir_ct_entry *replied, *related;
 
 		reverse_tuple(&reversed, &packet->tuple);
 		replied = ct_lookup(&reversed, now_ns);
 		if (replied) {
 			ct_touch(replied, packet, true, now_ns);
-			return replied->flags & WEIR_CT_PROXIED ? OUTCOME_STEER : OUTCOME_PASS;
+			return replied->flags & WEIR_CT_PROXIED ? OUTCOME_STEER_REPLY : OUTCOME_PASS;
 		}
-		if (ct_is_related(packet, now_ns))
-			return OUTCOME_PASS;
+		/* An ICMP error is for whoever sent what it is about. */
+		related = ct_find_related(packet, now_ns);
+		if (related)
+			return related->flags & WEIR_CT_PROXIED ? OUTCOME_STEER_REPLY : OUTCOME_PASS;
 		flow = ct_lookup(&packet->tuple, now_ns);
-		if (!flow && packet->tuple.protocol == IPPROTO_TCP && packet->port_bits &&
-		    has_upstream_socket(skb, packet))
-			return OUTCOME_STEER;
+		if (!flow && is_for_upstream_socket(skb, packet))
+			return OUTCOME_STEER_REPLY;
 	}
 
 	/* Packets of established flows are judged like the first one: a revoked rule cuts a live flow here. */

@@ -15,14 +15,24 @@ enum weir_constant {
 	WEIR_POLICY_PORT_BITS = 16,
 };
 
-/* skb->mark, bits 8..11. Upper half: low 16 bits of the source identity, for JUDGED the endpoint id. */
+/*
+ * skb->mark, bits 8..12. Upper half: low 16 bits of the source identity; for JUDGED and UPSTREAM the id of the
+ * endpoint whose ingress policy was consulted, 0 for none.
+ */
 enum weir_mark {
 	WEIR_MARK_MASK = 0x0f00,
 	WEIR_MARK_TO_PROXY = 0x0200,
-	WEIR_MARK_UPSTREAM = 0x0a00, /* sent by the proxy towards a server */
+	WEIR_MARK_UPSTREAM = 0x0a00, /* sent by the proxy towards a server, judged request by request */
 	WEIR_MARK_DOWNSTREAM = 0x0b00, /* sent by the proxy towards a client */
 	WEIR_MARK_REDIRECTED = 0x0d00, /* on its way from a veth egress hook to weir0 */
 	WEIR_MARK_JUDGED = 0x0f00, /* passed the ingress policy of the endpoint in the upper half */
+	/* Beside TO_PROXY and REDIRECTED: an answer to the proxy, which NAT may have to translate back. */
+	WEIR_MARK_REPLY = 0x1000,
+};
+
+enum weir_endpoint_flag {
+	/* The device is a port of a bridge or the like, which takes every frame before the IP layer sees it. */
+	WEIR_ENDPOINT_HAS_MASTER = 1,
 };
 
 #define WEIR_IDENTITY_ANY 0
@@ -56,7 +66,10 @@ enum weir_reason {
 	WEIR_REASON_SOCKET_ASSIGN_FAILED = 12,
 	WEIR_REASON_UNSUPPORTED_L4_REDIRECT = 13,
 	WEIR_REASON_UNEXPECTED_ON_REDIRECT_DEVICE = 14,
-	WEIR_REASON_COUNT = 15,
+	WEIR_REASON_UPSTREAM_NOT_JUDGED = 15,
+	WEIR_REASON_STEERING_LOST = 16,
+	WEIR_REASON_OTHER_ENDPOINT = 17,
+	WEIR_REASON_COUNT = 18,
 };
 
 /* A connection or flow, named in the direction of its first packet. */
@@ -146,7 +159,7 @@ struct weir_endpoint_config {
 	__u32 endpoint;
 	__u32 identity;
 	__u32 redirect_ifindex; /* of weir0 */
-	__u32 pad;
+	__u32 flags; /* enum weir_endpoint_flag */
 };
 
 _Static_assert(sizeof(struct weir_tuple) == 40, "weir_tuple");

@@ -27,21 +27,23 @@ static __always_inline int live_slot(bool is_ipv6)
 	return -1;
 }
 
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct packet *packet)
+/* `incoming`: as in a packet that the socket would receive. */
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct weir_tuple *incoming,
+						    bool is_ipv6)
 {
 	struct bpf_sock_tuple tuple = {};
 
-	if (packet->is_ipv6) {
-		__builtin_memcpy(tuple.ipv6.saddr, packet->tuple.source, sizeof(tuple.ipv6.saddr));
-		__builtin_memcpy(tuple.ipv6.daddr, packet->tuple.destination, sizeof(tuple.ipv6.daddr));
-		tuple.ipv6.sport = packet->tuple.source_port;
-		tuple.ipv6.dport = packet->tuple.destination_port;
+	if (is_ipv6) {
+		__builtin_memcpy(tuple.ipv6.saddr, incoming->source, sizeof(tuple.ipv6.saddr));
+		__builtin_memcpy(tuple.ipv6.daddr, incoming->destination, sizeof(tuple.ipv6.daddr));
+		tuple.ipv6.sport = incoming->source_port;
+		tuple.ipv6.dport = incoming->destination_port;
 		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 	}
-	tuple.ipv4.saddr = packet->tuple.source[3];
-	tuple.ipv4.daddr = packet->tuple.destination[3];
-	tuple.ipv4.sport = packet->tuple.source_port;
-	tuple.ipv4.dport = packet->tuple.destination_port;
+	tuple.ipv4.saddr = incoming->source[3];
+	tuple.ipv4.daddr = incoming->destination[3];
+	tuple.ipv4.sport = incoming->source_port;
+	tuple.ipv4.dport = incoming->destination_port;
 	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 }
 
@@ -65,13 +67,22 @@ static __always_inline bool is_proxy_socket(struct bpf_sock *socket)
 	return magic == WEIR_MARK_UPSTREAM || magic == WEIR_MARK_DOWNSTREAM;
 }
 
-/* Is this packet for an upstream leg whose conntrack entry is gone? */
-static __always_inline bool has_upstream_socket(struct __sk_buff *skb, const struct packet *packet)
+/*
+ * Is this packet, or the packet that an ICMP error is about, one of an upstream leg without a flow entry? So
+ * are all legs to servers elsewhere: they leave the node past our hooks.
+ */
+static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct bpf_sock *socket = find_socket(skb, packet);
-	struct bpf_sock *full;
+	bool is_segment = packet->tuple.protocol == IPPROTO_TCP && packet->port_bits;
+	struct weir_tuple incoming = packet->tuple;
+	struct bpf_sock *socket, *full;
 	bool found = false;
 
+	if (packet->related.protocol == IPPROTO_TCP)
+		reverse_tuple(&incoming, &packet->related);
+	else if (!is_segment)
+		return false;
+	socket = find_socket(skb, &incoming, packet->is_ipv6);
 	if (!socket)
 		return false;
 	if (socket->state != BPF_TCP_LISTEN) {
@@ -83,23 +94,32 @@ static __always_inline bool has_upstream_socket(struct __sk_buff *skb, const str
 }
 
 /*
- * Give the packet to the socket of its leg and mark it for the local route. A packet without a socket
- * (the flow is older than the policy, or than the proxy) goes to the listener, which answers with RST, so
- * that the client comes back through the proxy. Ingress hooks only.
+ * Give the packet to the socket of its leg. A packet without a socket (the flow is older than the policy, or
+ * than the proxy) goes to the listener, which answers with RST, so that the client comes back through the
+ * proxy. An answer without a socket is left to the stack: once NAT has translated its source back it may find
+ * one, and else it gets RST, too. A SYN finds its listener by sk_lookup, which reads the connection entry; an
+ * ICMP error finds the socket that it is about. Ingress hooks only.
  */
-static __always_inline int assign_socket(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline int assign_socket(struct __sk_buff *skb, const struct packet *packet, bool is_reply)
 {
-	struct bpf_sock *socket = find_socket(skb, packet);
+	struct bpf_sock *socket;
 	long error;
+
+	if (packet->is_opening || packet->tuple.protocol != IPPROTO_TCP)
+		return WEIR_REASON_NONE;
+	socket = find_socket(skb, &packet->tuple, packet->is_ipv6);
 
 	if (socket && !is_proxy_socket(socket)) {
 		bpf_sk_release(socket);
 		socket = 0;
 	}
 	if (!socket) {
-		int slot = live_slot(packet->is_ipv6);
+		int slot;
 		__u32 key;
 
+		if (is_reply)
+			return WEIR_REASON_NONE;
+		slot = live_slot(packet->is_ipv6);
 		if (slot < 0)
 			return WEIR_REASON_NO_LISTENER;
 		key = slot + (packet->is_ipv6 ? WEIR_LISTENER_IPV6 : 0);

@@ -238,7 +238,10 @@ function startTimers(
       DEVICES_INTERVAL_MS,
     ),
     setInterval(
-      guarded('checking programs failed', () => reconciler.checkDevices(true)),
+      guarded('checking programs failed', () => {
+        datapath.maintain()
+        reconciler.checkDevices(true)
+      }),
       THOROUGH_INTERVAL_MS,
     ),
     setInterval(

@@ -101,7 +101,8 @@ export class Enforcer {
         source: isHairpin ? null : accepted.peerAddress,
         destination: accepted.localAddress,
         destinationPort: accepted.localPort,
-        mark: (MARK_UPSTREAM | (steered.sourceIdentity << 16)) >>> 0,
+        // Whose ingress rules these requests are judged by: NAT may send them to another endpoint.
+        mark: (MARK_UPSTREAM | (steered.ingressEndpoint << 16)) >>> 0,
         isTransparent: !isHairpin,
       },
       onOpened: (relay) => {

@@ -58,8 +58,10 @@ export interface Datapath {
    * @throws WeirError DEVICE_MISSING, KERNEL_CALL_FAILED
    */
   setEndpoint(endpoint: DatapathEndpoint): void
-  /** Whether the device of `setEndpoint` is still the same one. One system call. */
+  /** Whether the device of `setEndpoint` is still the same one, and as much a port of a bridge as then. Cheap. */
   hasDevice(id: EndpointId): boolean
+  /** Follow what others have set up meanwhile: NAT. To be called every few seconds. */
+  maintain(): void
   /** Whether the programs of `setEndpoint` are still on that device. */
   isAttached(id: EndpointId): boolean
   /** Detach from `device` (undefined: another endpoint has it now), forget addresses, remove the policy map. */

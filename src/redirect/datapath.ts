@@ -30,14 +30,17 @@ import {
   configLayout,
   connectionLayout,
   DROP_REASONS,
+  ENDPOINT_HAS_MASTER,
   endpointConfigLayout,
   endpointLayout,
   ipcacheKeyLayout,
   tupleLayout,
 } from './layouts.ts'
+import { masterOf } from './link-master.ts'
+import { ensureNetfilter, isTracking, type NetfilterState } from './netfilter.ts'
 import { PolicyMaps } from './policy-map.ts'
 import { checkRequirements } from './requirements.ts'
-import { ensureSteering } from './steering.ts'
+import { ensureSteering, type Steering } from './steering.ts'
 import { attachedProgram, attachTc, interfaceIndex } from './tc.ts'
 
 const IDENTITY_BYTES = 4
@@ -55,17 +58,18 @@ export interface DatapathOptions {
  */
 export function openDatapath(options: DatapathOptions): Datapath {
   checkRequirements(options.paths.bpffsDir)
-  const redirectIfindex = ensureSteering(options.paths)
-  return new KernelDatapath(options, redirectIfindex)
+  return new KernelDatapath(options, ensureSteering(options.paths))
 }
 
 interface AttachedEndpoint extends DatapathEndpoint {
   readonly ifindex: number
+  readonly hasMaster: boolean
 }
 
 class KernelDatapath implements Datapath {
   private readonly paths: InstancePaths
   private readonly redirectIfindex: number
+  private netfilter: NetfilterState
   private readonly policies: PolicyMaps
   private readonly ipcache: BpfMap
   private readonly addresses: BpfMap
@@ -77,10 +81,11 @@ class KernelDatapath implements Datapath {
   private readonly attachments: Attachments
   private readonly endpoints = new Map<EndpointId, AttachedEndpoint>()
 
-  constructor(options: DatapathOptions, redirectIfindex: number) {
+  constructor(options: DatapathOptions, steering: Steering) {
     const { bpffsDir, stateDir } = options.paths
     this.paths = options.paths
-    this.redirectIfindex = redirectIfindex
+    this.redirectIfindex = steering.redirectIfindex
+    this.netfilter = steering.netfilter
     this.policies = new PolicyMaps(bpffsDir, options.policyMapEntries)
     this.ipcache = BpfMap.openPinned(bpffsDir, 'weir_ipcache', ipcacheKeyLayout.bytes, IDENTITY_BYTES)
     this.addresses = BpfMap.openPinned(bpffsDir, 'weir_endpoints', addressLayout.bytes, endpointLayout.bytes)
@@ -105,17 +110,20 @@ class KernelDatapath implements Datapath {
     }
     if (!this.policies.has(endpoint.id)) this.policies.reset(endpoint.id)
     this.setAddresses(endpoint)
-    this.attach(endpoint, ifindex)
-    this.endpoints.set(endpoint.id, { ...endpoint, ifindex })
+    const hasMaster = masterOf(ifindex) !== 0
+    this.attach({ ...endpoint, ifindex, hasMaster })
+    this.endpoints.set(endpoint.id, { ...endpoint, ifindex, hasMaster })
   }
 
-  private attach(endpoint: DatapathEndpoint, ifindex: number): void {
+  private attach(endpoint: AttachedEndpoint): void {
+    const { ifindex, hasMaster } = endpoint
     const object = BpfObject.load('tc_endpoint', {
       bpffsDir: this.paths.bpffsDir,
       config: endpointConfigLayout.encode({
         endpoint: endpoint.id,
         identity: endpoint.identity,
         redirect_ifindex: this.redirectIfindex,
+        flags: hasMaster ? ENDPOINT_HAS_MASTER : 0,
       }),
     })
     try {
@@ -144,7 +152,12 @@ class KernelDatapath implements Datapath {
 
   hasDevice(id: EndpointId): boolean {
     const endpoint = this.endpoints.get(id)
-    return endpoint !== undefined && interfaceIndex(endpoint.device) === endpoint.ifindex
+    if (endpoint === undefined || interfaceIndex(endpoint.device) !== endpoint.ifindex) return false
+    return (masterOf(endpoint.ifindex) !== 0) === endpoint.hasMaster
+  }
+
+  maintain(): void {
+    if (this.netfilter === 'untracked' && isTracking()) this.netfilter = ensureNetfilter(true)
   }
 
   isAttached(id: EndpointId): boolean {

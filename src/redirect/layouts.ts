@@ -178,7 +178,7 @@ export const endpointConfigLayout = defineLayout('weir_endpoint_config', {
   endpoint: 'u32',
   identity: 'u32',
   redirect_ifindex: 'u32',
-  pad: 'pad32',
+  flags: 'u32',
 })
 
 /** WEIR_POLICY_*_BITS */
@@ -187,11 +187,15 @@ export const POLICY_PROTOCOL_BITS = 8
 /** WEIR_LISTENER_IPV6 */
 export const LISTENER_IPV6 = 32
 
-/** WEIR_MARK_*: bits 8..11 of skb->mark; on the proxy's sockets the upper half carries 16 bits of the source identity. */
+/** WEIR_MARK_*: bits 8..12 of skb->mark; on upstream sockets the upper half is the endpoint whose ingress was judged. */
 export const MARK_MASK = 0x0f00
 export const MARK_TO_PROXY = 0x0200
 export const MARK_UPSTREAM = 0x0a00
 export const MARK_DOWNSTREAM = 0x0b00
+export const MARK_REPLY = 0x1000
+
+/** WEIR_ENDPOINT_HAS_MASTER */
+export const ENDPOINT_HAS_MASTER = 1
 
 /** enum weir_direction */
 export const DIRECTION = { ingress: 0, egress: 1 } as const
@@ -215,6 +219,12 @@ export const DROP_REASONS = [
   ['SOCKET_ASSIGN_FAILED', 'The kernel refused to hand the packet to the socket of the proxy.'],
   ['UNSUPPORTED_L4_REDIRECT', 'L7 policy covers the port, and the packet is not TCP with a readable port.'],
   ['UNEXPECTED_ON_REDIRECT_DEVICE', 'A packet that Weir did not put there arrived on weir0.'],
+  [
+    'UPSTREAM_NOT_JUDGED',
+    'NAT sent a connection of the proxy to an endpoint whose L7 rules the proxy had not applied.',
+  ],
+  ['STEERING_LOST', 'A packet for the proxy came to an endpoint: a bridge or route took it away.'],
+  ['OTHER_ENDPOINT', 'A bridge flooded a packet of one endpoint to the port of another.'],
 ] as const
 
 export type DropReason = (typeof DROP_REASONS)[number][0]

@@ -1,4 +1,5 @@
-// What brings marked packets to the proxy's sockets: policy routing, the device weir0, and the sk_lookup link.
+// What brings marked packets to the proxy's sockets: policy routing, the device weir0, the sk_lookup link, and rules
+// that keep NAT of others away.
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
@@ -8,6 +9,7 @@ import { BpfObject } from './bpf-object.ts'
 import { disableEarlyDemux, restoreEarlyDemux } from './early-demux.ts'
 import { run, runJson, tryRun } from './iproute.ts'
 import { MARK_MASK, MARK_TO_PROXY } from './layouts.ts'
+import { ensureNetfilter, isTracking, removeNetfilter, type NetfilterState } from './netfilter.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
 import { attachTc, ensureClsact, interfaceIndex } from './tc.ts'
 
@@ -28,19 +30,27 @@ const SK_LOOKUP_LINK = 'link_sk_lookup'
 const FAMILIES = ['-4', '-6'] as const
 type Family = (typeof FAMILIES)[number]
 
-/** Idempotent. @returns interface index of weir0. */
-export function ensureSteering({ bpffsDir, stateDir }: InstancePaths): number {
-  const ifindex = ensureRedirectDevice(bpffsDir)
+export interface Steering {
+  /** Of weir0. */
+  readonly redirectIfindex: number
+  readonly netfilter: NetfilterState
+}
+
+/** Idempotent. */
+export function ensureSteering({ bpffsDir, stateDir }: InstancePaths): Steering {
+  const redirectIfindex = ensureRedirectDevice(bpffsDir)
   disableEarlyDemux(stateDir)
   for (const family of enabledFamilies()) ensurePolicyRouting(family)
+  const netfilter = ensureNetfilter(isTracking())
   ensureSkLookup(bpffsDir)
-  return ifindex
+  return { redirectIfindex, netfilter }
 }
 
 /** Remove all of it; the link goes with the bpffs directory. */
 export function removeSteering({ bpffsDir, stateDir }: InstancePaths): void {
   unpinSkLookup(bpffsDir)
   restoreEarlyDemux(stateDir)
+  removeNetfilter()
   for (const family of FAMILIES) {
     // Each rule until none is left: an interrupted start may have left more than one.
     while (tryRun('ip', family, 'rule', 'del', ...skipLocalRule())) continue

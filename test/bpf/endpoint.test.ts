@@ -1,7 +1,7 @@
 // What the programs of an endpoint do with single packets: verdicts, flow state, and everything odd.
 import t from 'tap'
 import { parseAddress } from '../../src/lib/address.ts'
-import { ipcacheKeyLayout } from '../../src/redirect/layouts.ts'
+import { ENDPOINT_HAS_MASTER, ipcacheKeyLayout } from '../../src/redirect/layouts.ts'
 import { BpfRig, entry } from '../helpers/bpf-run.ts'
 import { ethernet, icmp, ip, ipFrame, IPPROTO, TCP, tcp, udp } from '../helpers/packet.ts'
 
@@ -9,6 +9,8 @@ const A = { v4: '10.1.0.1', v6: 'fd00::1' }
 const B = { v4: '10.1.0.2', v6: 'fd00::2' }
 const WORLD = { v4: '198.51.100.7', v6: '2001:db8::7' }
 const MARK_JUDGED = 0x0f00
+const MARK_TO_PROXY = 0x0200
+const MARK_REPLY = 0x1000
 const MARK_UPSTREAM = 0x0a00
 const MARK_DOWNSTREAM = 0x0b00
 const MARK_REDIRECTED = 0x0d00
@@ -157,12 +159,21 @@ for (const family of ['v4', 'v6'] as const) {
     setPolicies(OPEN, [['allow', 'ingress', 2, 6, 80]])
     const run = (mark: number, port: number): unknown =>
       rig.run(b, 'to', segment(world, to, freshPort(), port, TCP.syn), mark)
-    for (const mark of [MARK_JUDGED | (b.id << 16), MARK_UPSTREAM | (5 << 16), MARK_DOWNSTREAM]) {
+    for (const mark of [MARK_JUDGED | (b.id << 16), MARK_UPSTREAM | (b.id << 16), MARK_DOWNSTREAM]) {
       t.match(run(mark, 443), { action: 'pass' }, `mark 0x${mark.toString(16)}`)
     }
+    t.match(run(MARK_UPSTREAM | (a.id << 16), 443), { reason: 'POLICY_DENIED' }, 'as the proxy: DNAT')
+    t.match(run(MARK_UPSTREAM, 80), { action: 'pass' }, 'judged here, as nobody judged it before')
     t.match(run(MARK_JUDGED | (a.id << 16), 443), { action: 'drop' }, 'judged for another endpoint: DNAT')
     t.match(run(0, 80), { action: 'pass' }, 'unknown address = world, which the policy allows')
-    for (const mark of [0, 0x0200, MARK_REDIRECTED, 0x4000]) t.match(run(mark, 443), { action: 'drop' })
+    for (const mark of [0, MARK_REDIRECTED, 0x4000]) t.match(run(mark, 443), { action: 'drop' })
+    t.match(run(MARK_TO_PROXY, 80), { reason: 'STEERING_LOST' }, 'should never get here')
+    setPolicies(OPEN, [['redirect', 'ingress', 2, 6, 80]])
+    t.match(
+      run(MARK_UPSTREAM, 80),
+      { reason: 'UPSTREAM_NOT_JUDGED' },
+      'L7 rules that the proxy did not apply',
+    )
     t.end()
   })
 
@@ -185,11 +196,13 @@ for (const family of ['v4', 'v6'] as const) {
   t.test(`${family}: replies of the upstream leg are steered to the proxy`, (t) => {
     setPolicies(OPEN, [])
     const port = freshPort()
-    t.match(rig.run(b, 'to', segment(from, to, port, 80, TCP.syn), MARK_UPSTREAM), { action: 'pass' })
-    // No socket has this tuple here, and no listener lives: steering must fail closed.
+    t.match(rig.run(b, 'to', segment(from, to, port, 80, TCP.syn), MARK_UPSTREAM | (b.id << 16)), {
+      action: 'pass',
+    })
+    // No socket has this tuple before NAT: the stack looks again.
     t.match(rig.run(b, 'from', segment(to, from, 80, port, TCP.syn | TCP.ack)), {
-      action: 'drop',
-      reason: 'NO_LISTENER',
+      action: 'steer',
+      mark: (MARK_TO_PROXY | MARK_REPLY | (b.identity << 16)) >>> 0,
     })
     t.match(rig.run(a, 'to', segment(to, from, 80, port, TCP.ack)), { action: 'redirect' }, 'by way of weir0')
     t.end()
@@ -228,6 +241,15 @@ for (const family of ['v4', 'v6'] as const) {
     t.match(rig.run(b, 'from', error), { action: 'drop' }, 'about a flow that does not exist')
     t.match(rig.run(a, 'from', segment(from, to, port, 80, TCP.syn)), { action: 'pass' })
     t.match(rig.run(b, 'from', error), { action: 'pass' }, 'about a live flow')
+
+    const leg = freshPort()
+    rig.run(b, 'to', segment(from, to, leg, 80, TCP.syn), MARK_UPSTREAM | (b.id << 16))
+    const inside = ip({ source: from, destination: to, protocol: IPPROTO.tcp, l4: tcp(leg, 80, TCP.ack) })
+    t.match(
+      rig.run(b, 'from', message(to, from, icmp(unreachable, 0, inside))),
+      { action: 'steer' },
+      'about the proxy',
+    )
     t.end()
   })
 }
@@ -249,6 +271,35 @@ t.test('what hides the port passes only where any port may', (t) => {
     t.match(rig.run(a, 'from', frame), { action: 'drop', reason }, `${reason}: L7 rule`)
     setPolicies(OPEN, OPEN)
     t.match(rig.run(a, 'from', frame), { action: 'pass' }, `${reason}: no restriction`)
+  }
+  t.end()
+})
+
+t.test('a port of a bridge', (t) => {
+  const c = rig.addEndpoint(3, 500, '10.1.0.3', 'fd00::3')
+  const port = rig.addEndpoint(4, 600, '10.1.0.4', 'fd00::4', { flags: ENDPOINT_HAS_MASTER })
+  rig.policies.reset(port.id)
+  rig.policies.apply(port.id, openBothWays, [])
+  rig.policies.reset(c.id)
+  rig.policies.apply(c.id, [entry('redirect', 'ingress', 0, 6, 80)], [])
+  for (const [from, to, other] of [
+    ['10.1.0.4', '10.1.0.3', A.v4],
+    ['fd00::4', 'fd00::3', A.v6],
+  ] as const) {
+    t.match(
+      rig.run(port, 'from', segment(from, to, freshPort(), 80, TCP.syn)),
+      { action: 'drop', reason: 'NO_LISTENER' },
+      'closed without a proxy',
+    )
+    t.match(
+      rig.run(port, 'from', segment(from, to, freshPort(), 80, TCP.ack)),
+      { action: 'redirect', mark: (MARK_REDIRECTED | (600 << 16)) >>> 0 },
+      'what is for the proxy does not enter the bridge',
+    )
+    for (const mark of [0, MARK_DOWNSTREAM, MARK_UPSTREAM | (port.id << 16)]) {
+      const flooded = segment(other, to, freshPort(), 80, TCP.syn)
+      t.match(rig.run(port, 'to', flooded, mark), { reason: 'OTHER_ENDPOINT' }, 'flooded, for another')
+    }
   }
   t.end()
 })

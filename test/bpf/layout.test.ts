@@ -85,6 +85,7 @@ t.test('enums agree in both directions', (t) => {
     WEIR_MARK_TO_PROXY: layouts.MARK_TO_PROXY,
     WEIR_MARK_UPSTREAM: layouts.MARK_UPSTREAM,
     WEIR_MARK_DOWNSTREAM: layouts.MARK_DOWNSTREAM,
+    WEIR_MARK_REPLY: layouts.MARK_REPLY,
   })
   t.end()
 })

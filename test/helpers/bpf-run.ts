@@ -83,7 +83,14 @@ export class BpfRig {
     mkdirSync(this.bpffsDir, { recursive: true })
   }
 
-  addEndpoint(id: number, identity: number, ...addresses: string[]): TestEndpoint {
+  addEndpoint(
+    id: number,
+    identity: number,
+    v4: string,
+    v6: string,
+    { flags = 0 }: { readonly flags?: number } = {},
+  ): TestEndpoint {
+    const addresses = [v4, v6]
     const endpoint = { id: asEndpointId(id), identity, addresses }
     for (const address of addresses) {
       this.addresses.update(
@@ -95,7 +102,7 @@ export class BpfRig {
       endpoint.id,
       BpfObject.load('tc_endpoint', {
         bpffsDir: this.bpffsDir,
-        config: endpointConfigLayout.encode({ endpoint: id, identity, redirect_ifindex: 1 }),
+        config: endpointConfigLayout.encode({ endpoint: id, identity, redirect_ifindex: 1, flags }),
       }),
     )
     return endpoint
