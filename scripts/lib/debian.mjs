@@ -33,6 +33,7 @@ const TO_TEST = [
   { what: 'nc', tools: ['nc'], packages: ['netcat-openbsd'] },
   { what: 'nft', tools: ['nft'], packages: ['nftables'] },
   { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },
+  { what: 'iptables', tools: ['iptables'], packages: ['iptables'] },
   {
     what: 'bpftool (optional)',
     tools: ['bpftool'],

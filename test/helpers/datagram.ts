@@ -26,6 +26,23 @@ const bind = libc.func('int bind(int fd, const void *address, uint32_t bytes)') 
   bytes: number,
 ) => number
 
+const setsockopt = libc.func(
+  'int setsockopt(int fd, int level, int option, const void *value, uint32_t bytes)',
+) as (fd: number, level: number, option: number, value: Uint8Array, bytes: number) => number
+
+export interface SocketOption {
+  readonly level: number
+  readonly option: number
+  readonly value: Buffer
+}
+
+export interface DatagramOptions {
+  /** Size of the payload; more than the MTU makes fragments. */
+  readonly bytes?: number
+  /** E.g. IP options, or extension headers of IPv6. */
+  readonly socketOption?: SocketOption
+}
+
 /** Send back every datagram that reaches `port`, over IPv4 and IPv6. */
 export function echoDatagrams(namespace: Namespace, port: number): dgram.Socket {
   const any = Buffer.alloc(SOCKADDR_IN6_BYTES)
@@ -38,9 +55,20 @@ export function echoDatagrams(namespace: Namespace, port: number): dgram.Socket 
 }
 
 /** Does the datagram come back? */
-export function hearsEcho(from: Namespace, to: Destination, timeoutMs = 1_000): Promise<boolean> {
+export function hearsEcho(
+  from: Namespace,
+  to: Destination,
+  timeoutMs = 1_000,
+  { bytes = 4, socketOption }: DatagramOptions = {},
+): Promise<boolean> {
   const family = net.isIPv6(to.host) ? AF_INET6 : AF_INET
-  return exchange(openSocket(from, family, 0), Buffer.from('ping'), to, timeoutMs)
+  const client = openSocket(from, family, 0, (fd) => {
+    if (socketOption === undefined) return
+    const { level, option, value } = socketOption
+    if (setsockopt(fd, level, option, value, value.length) !== 0)
+      throw new Error(`setsockopt ${level}, ${option}: errno ${koffi.errno()}`)
+  })
+  return exchange(client, Buffer.alloc(bytes, 'ping'), to, timeoutMs)
 }
 
 /** Does the address answer an ICMP echo request? */

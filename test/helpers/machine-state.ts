@@ -25,6 +25,7 @@ export function machineState(node: NodeNamespace): Record<string, string> {
     pins: existsSync(node.bpffsDir) ? readdirSync(node.bpffsDir).join('\n') : 'none',
     stateDir: existsSync(node.stateDir) ? readdirSync(node.stateDir).join('\n') : 'none',
     processes: node.pids().join('\n'),
+    nftables: node.execSync(['nft', 'list', 'ruleset']),
   }
   for (const family of ['-4', '-6']) {
     state[`rules ${family}`] = node.execSync(['ip', family, 'rule', 'show'])

@@ -1,4 +1,5 @@
-// A node in one network namespace, pods in namespaces of their own, joined by routed veths as a ptp CNI does it.
+// A node in one network namespace, pods in namespaces of their own, joined by routed veths as a ptp CNI does it, or as
+// ports of a bridge.
 import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -8,6 +9,9 @@ import { Namespace } from './namespace.ts'
 const GATEWAY_V4 = '169.254.1.1'
 const GATEWAY_V6 = 'fe80::1'
 const MAX_DEVICE_NAME = 15
+export const BRIDGE = 'br0'
+const BRIDGE_V4 = '10.244.0.1'
+const BRIDGE_V6 = 'fd00:244::ffff'
 
 export interface PodOptions {
   readonly name: string
@@ -20,6 +24,8 @@ export interface PodOptions {
 export interface NodeOptions {
   /** Settings of the node's namespace beside forwarding, e.g. `net.ipv4.conf.all.rp_filter`. */
   readonly sysctls?: Readonly<Record<string, string | number>>
+  /** Pods are ports of the bridge `br0`; 'netfilter': bridged packets pass iptables, too. Default: routed veths. */
+  readonly bridge?: 'plain' | 'netfilter'
 }
 
 interface Teardown {
@@ -55,9 +61,11 @@ export class NodeNamespace extends Namespace {
   readonly bpffsDir: string
   /** For files of the test; removed with the node. */
   readonly workDir: string
+  readonly #isBridged: boolean
 
-  private constructor(name: string) {
+  private constructor(name: string, isBridged: boolean) {
     super(name)
+    this.#isBridged = isBridged
     this.stateDir = `/run/${name}`
     this.bpffsDir = `/sys/fs/bpf/${basename(this.stateDir)}`
     this.workDir = `/run/${name}-work`
@@ -76,7 +84,7 @@ export class NodeNamespace extends Namespace {
 
   /** A node that the caller must `destroy`. */
   static named(name: string, options: NodeOptions = {}): NodeNamespace {
-    const node = new NodeNamespace(name)
+    const node = new NodeNamespace(name, options.bridge !== undefined)
     node.create()
     live.add(node)
     mkdirSync(node.workDir, { recursive: true })
@@ -92,7 +100,21 @@ export class NodeNamespace extends Namespace {
       `address add ${node.v4}/32 dev lo scope global`,
       `address add ${node.v6}/128 dev lo nodad`,
     )
+    if (options.bridge !== undefined) node.#addBridge(options.bridge === 'netfilter')
     return node
+  }
+
+  #addBridge(callsNetfilter: boolean): void {
+    this.ip(
+      `link add ${BRIDGE} type bridge`,
+      `link set ${BRIDGE} up`,
+      `address add ${BRIDGE_V4}/24 dev ${BRIDGE}`,
+      `address add ${BRIDGE_V6}/64 dev ${BRIDGE} nodad`,
+    )
+    this.sysctl({
+      'net.bridge.bridge-nf-call-iptables': Number(callsNetfilter),
+      'net.bridge.bridge-nf-call-ip6tables': Number(callsNetfilter),
+    })
   }
 
   addPod(options: PodOptions): Pod {
@@ -106,6 +128,7 @@ export class NodeNamespace extends Namespace {
 
   /** Make the veth and the routes of a pod, also again after its device was deleted. Neighbours are fixed: no ARP. */
   connect(pod: Pod): void {
+    if (this.#isBridged) return this.#connectToBridge(pod)
     const hostMac = macAddress(`${pod.device} host`)
     const podMac = macAddress(`${pod.device} pod`)
     this.ip(
@@ -128,6 +151,21 @@ export class NodeNamespace extends Namespace {
     this.ip(
       `route replace ${pod.v4}/32 dev ${pod.device} scope link src ${this.v4}`,
       `route replace ${pod.v6}/128 dev ${pod.device} src ${this.v6}`,
+    )
+  }
+
+  #connectToBridge(pod: Pod): void {
+    this.ip(
+      `link add ${pod.device} type veth peer name eth0 netns ${pod.name}`,
+      `link set ${pod.device} master ${BRIDGE} up`,
+    )
+    pod.ip(
+      'link set lo up',
+      'link set eth0 up',
+      `address add ${pod.v4}/24 dev eth0`,
+      `address add ${pod.v6}/64 dev eth0 nodad`,
+      `route replace default via ${BRIDGE_V4} dev eth0`,
+      `route replace default via ${BRIDGE_V6} dev eth0`,
     )
   }
 
