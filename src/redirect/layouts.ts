@@ -202,6 +202,9 @@ export const DIRECTION = { ingress: 0, egress: 1 } as const
 /** enum weir_verdict */
 export const VERDICT = { deny: 0, allow: 1, redirect: 2 } as const
 
+/** Reason of packets that are not dropped: see its meaning. */
+export const AUDIT_REASON = 'POLICY_AUDIT'
+
 /** enum weir_reason by number, with the meaning for an operator; docs/errors.md lists them. */
 export const DROP_REASONS = [
   ['NONE', 'Not dropped.'],
@@ -219,6 +222,7 @@ export const DROP_REASONS = [
   ['SOCKET_ASSIGN_FAILED', 'The kernel refused to hand the packet to the socket of the proxy.'],
   ['UNSUPPORTED_L4_REDIRECT', 'L7 policy covers the port, and the packet is not TCP with a readable port.'],
   ['UNEXPECTED_ON_REDIRECT_DEVICE', 'A packet that Weir did not put there arrived on weir0.'],
+  [AUDIT_REASON, 'Not dropped: a rule in audit or shadow mode would have denied the flow if it were enforced.'],
   [
     'UPSTREAM_NOT_JUDGED',
     'NAT sent a connection of the proxy to an endpoint whose L7 rules the proxy had not applied.',
