@@ -28,7 +28,7 @@ export class Observer {
   constructor({ node }: WeirProcess) {
     const main = join(packageRoot(), 'dist', 'src', 'main.js')
     const command = ['observe', '-f', '-o', 'json', '--last', '1000', '--state-dir', node.stateDir]
-    this.#process = node.spawn([process.execPath, main, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#process = node.spawn([process.execPath, main, ...command], { stdio: ['ignore', 'pipe', 'ignore'] })
     const lines = createInterface({ input: this.#process.stdout! })
     lines.on('line', (line) => this.flows.push(JSON.parse(line) as Flow))
   }
