@@ -14,6 +14,8 @@ import { instancePaths } from './lib/paths.ts'
 import { packageVersion } from './lib/version.ts'
 import { runWorker } from './proxy/worker.ts'
 import { removeDatapath } from './redirect/cleanup.ts'
+import { diagnose } from './redirect/doctor/diagnose.ts'
+import { readMachine } from './redirect/doctor/machine.ts'
 import { checkPrivileges } from './redirect/requirements.ts'
 
 /** Cilium's, which clients may know. */
@@ -101,6 +103,12 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
 }
 
 process.exitCode = await runProgram(
-  createProgram({ run, proxy, cleanup, agent: (options) => startAgent(options) }),
+  createProgram({
+    run,
+    proxy,
+    cleanup,
+    agent: (options) => startAgent(options),
+    doctor: () => diagnose(readMachine()),
+  }),
   process.argv.slice(2),
 )

@@ -12,7 +12,7 @@ import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
 import type { Status__Output } from '../gen/weir/v1/Status.ts'
 import { toStatus } from '../lib/rpc/status.ts'
 import type { FlowSource } from './flow-collector.ts'
-import type { FlowFollower, FlowLog } from './flow-log.ts'
+import type { FlowFilter, FlowFollower, FlowLog } from './flow-log.ts'
 
 /** Lines of the past that `Observe` sends when the request names no number. */
 const DEFAULT_LAST = 20
@@ -68,8 +68,10 @@ async function observe(
   flows: FlowLog,
   source: FlowSource,
 ): Promise<void> {
-  const { follow, last } = call.request
-  const stopFollowing = follow ? source.followFlows() : undefined
+  const { follow, last, kernel } = call.request
+  const isWanted = flowFilter(call.request)
+  // Workers have nothing to say about the kernel's verdicts: the agent reads those itself.
+  const stopFollowing = follow && !kernel ? source.followFlows() : undefined
   let follower: FlowFollower | undefined
   let isBlocked = false
   const close = (): void => {
@@ -82,16 +84,22 @@ async function observe(
     pump()
   })
 
-  await source.collectFlows()
+  if (!kernel) await source.collectFlows()
   if (call.cancelled) return
   // The past and the follower in one turn: no record is missed, none comes twice.
-  for (const flow of flows.last(last === 0 ? DEFAULT_LAST : last)) call.write({ flow, lost: 0 })
-  if (follow) follower = flows.follow(pump)
+  for (const flow of flows.last(last === 0 ? DEFAULT_LAST : last, isWanted)) call.write({ flow, lost: 0 })
+  if (follow) follower = flows.follow(pump, isWanted)
   else call.end()
 
   function pump(): void {
     if (!isBlocked && follower !== undefined) isBlocked = !drainInto(call, follower)
   }
+}
+
+/** By the text: a quote inside of a value is escaped, so these words are fields. */
+function flowFilter({ kernel, dropped }: ObserveRequest__Output): FlowFilter {
+  return (line) =>
+    (!kernel || line.includes('"where":"kernel"')) && (!dropped || line.includes('"verdict":"DROPPED"'))
 }
 
 /** @returns false when the stream is full: its `drain` event says when to go on. */

@@ -3,6 +3,9 @@ import { FLOW_RING_RECORDS } from '../lib/limits.ts'
 
 const DEFAULT_QUEUE_LINES = 4096
 
+/** Looks at a line of JSON. */
+export type FlowFilter = (line: string) => boolean
+
 export interface FlowLogOptions {
   /** Lines kept for those who ask later. */
   readonly capacity?: number
@@ -53,15 +56,16 @@ export class FlowLog {
     if (start < ndjson.length) this.#add(ndjson.slice(start))
   }
 
-  /** The newest `count` lines, oldest first. */
-  last(count: number): string[] {
+  /** The newest `count` lines that are wanted, oldest first. */
+  last(count: number, isWanted: FlowFilter = () => true): string[] {
     const ordered = [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)]
-    return count <= 0 ? [] : ordered.slice(-count)
+    return count <= 0 ? [] : ordered.filter(isWanted).slice(-count)
   }
 
-  /** Gets every line from now on. `onReady` is called when a line waits after `next` had none. */
-  follow(onReady: () => void): FlowFollower {
-    const follower = new FlowFollower(this.#queueLines, onReady, () => this.#followers.delete(follower))
+  /** Gets every line that is wanted from now on. `onReady` is called when a line waits after `next` had none. */
+  follow(onReady: () => void, isWanted: FlowFilter = () => true): FlowFollower {
+    const forget = (): void => void this.#followers.delete(follower)
+    const follower = new FlowFollower(this.#queueLines, isWanted, onReady, forget)
     this.#followers.add(follower)
     return follower
   }
@@ -100,19 +104,22 @@ function timeOf(line: string): string {
 /** A bounded queue between the flow log and one slow reader. */
 export class FlowFollower {
   readonly #capacity: number
+  readonly #isWanted: FlowFilter
   readonly #onReady: () => void
   readonly #onClose: () => void
   #queue: FlowLine[] = []
   #read = 0
   #missed = 0
 
-  constructor(capacity: number, onReady: () => void, onClose: () => void) {
+  constructor(capacity: number, isWanted: FlowFilter, onReady: () => void, onClose: () => void) {
     this.#capacity = capacity
+    this.#isWanted = isWanted
     this.#onReady = onReady
     this.#onClose = onClose
   }
 
   offer(flow: string): void {
+    if (!this.#isWanted(flow)) return
     if (this.#queue.length - this.#read >= this.#capacity) return this.miss(1)
     this.#queue.push({ flow, lost: this.#missed })
     this.#missed = 0

@@ -3,11 +3,13 @@ import { Command, CommanderError } from 'commander'
 import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { WeirError, errorMessage } from '../lib/errors.ts'
 import { MAX_POLICY_MAP_ENTRIES, MAX_WORKERS, MIN_POLICY_MAP_ENTRIES } from '../lib/limits.ts'
+import type { Finding } from '../lib/finding.ts'
 import { packageVersion } from '../lib/version.ts'
 import { addBpfCommands } from './commands/bpf.ts'
 import { addInventoryCommands } from './commands/inventory.ts'
 import { stateDirOption, type CliIo } from './commands/listing.ts'
-import { addObserveCommand } from './commands/observe.ts'
+import { addDoctorCommand } from './commands/doctor.ts'
+import { addMonitorCommand, addObserveCommand } from './commands/observe.ts'
 import { addStatusCommand } from './commands/status.ts'
 import {
   accessLogFlag,
@@ -34,6 +36,8 @@ export interface Handlers {
   readonly agent: (options: StandaloneAgentOptions) => Promise<void>
   readonly proxy: (options: ProxyOptions) => Promise<void>
   readonly cleanup: (options: CleanupOptions) => Promise<void>
+  /** What it finds on the machine; needs no agent. */
+  readonly doctor: () => readonly Finding[]
 }
 
 export type { CliIo }
@@ -54,6 +58,8 @@ export function createProgram(handlers: Handlers, io: CliIo = process): Command 
   addInventoryCommands(program, io)
   addBpfCommands(program, io)
   addObserveCommand(program, io)
+  addMonitorCommand(program, io)
+  addDoctorCommand(program, handlers.doctor, io)
   return program
 }
 

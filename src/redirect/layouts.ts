@@ -222,7 +222,10 @@ export const DROP_REASONS = [
   ['SOCKET_ASSIGN_FAILED', 'The kernel refused to hand the packet to the socket of the proxy.'],
   ['UNSUPPORTED_L4_REDIRECT', 'L7 policy covers the port, and the packet is not TCP with a readable port.'],
   ['UNEXPECTED_ON_REDIRECT_DEVICE', 'A packet that Weir did not put there arrived on weir0.'],
-  [AUDIT_REASON, 'Not dropped: a rule in audit or shadow mode would have denied the flow if it were enforced.'],
+  [
+    AUDIT_REASON,
+    'Not dropped: a rule in audit or shadow mode would have denied the flow if it were enforced.',
+  ],
   [
     'UPSTREAM_NOT_JUDGED',
     'NAT sent a connection of the proxy to an endpoint whose L7 rules the proxy had not applied.',

@@ -20,10 +20,11 @@ const REDIRECT_PEER = 'weir1'
 const REDIRECT_ADDRESS = '169.254.119.101/32'
 
 /** Our own numbers, so that nobody else's rules or routes are touched. */
-const ROUTE_TABLE = '30565'
+export const ROUTE_TABLE = '30565'
 const RULE_SKIP_LOCAL = '70'
 const RULE_LOOKUP = '71'
 const RULE_END = '72'
+export const RULE_PRIORITIES: readonly number[] = [RULE_SKIP_LOCAL, RULE_LOOKUP, RULE_END].map(Number)
 const FWMARK = `0x${MARK_TO_PROXY.toString(16)}/0x${MARK_MASK.toString(16)}`
 
 const SK_LOOKUP_LINK = 'link_sk_lookup'

@@ -135,7 +135,10 @@ class Output extends Writable {
 function start(dir: string, args: string): { stdout: Output; stderr: Output; exited: Promise<number> } {
   const io = { stdout: new Output(), stderr: new Output() }
   const unused = async (): Promise<void> => {}
-  const program = createProgram({ run: unused, agent: unused, proxy: unused, cleanup: unused }, io)
+  const program = createProgram(
+    { run: unused, agent: unused, proxy: unused, cleanup: unused, doctor: () => [] },
+    io,
+  )
   return { ...io, exited: runProgram(program, [...args.split(' '), '--state-dir', dir], io) }
 }
 

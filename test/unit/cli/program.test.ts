@@ -27,7 +27,13 @@ async function weir(args: string, fail?: Error): Promise<Ran> {
   }
   const io = { stdout: new Collected(), stderr: new Collected() } satisfies CliIo
   const program = createProgram(
-    { run: handler('run'), agent: handler('agent'), proxy: handler('proxy'), cleanup: handler('cleanup') },
+    {
+      run: handler('run'),
+      agent: handler('agent'),
+      proxy: handler('proxy'),
+      cleanup: handler('cleanup'),
+      doctor: () => [],
+    },
     io,
   )
   const exitCode = await runProgram(program, args.split(' ').filter(Boolean), io)
