@@ -1,8 +1,6 @@
 // The agent: puts sources, reconciler, kernel and servers together, and runs until SIGTERM.
 import { join } from 'node:path'
-import { asEndpointId } from '../lib/brands.ts'
 import { errorMessage } from '../lib/errors.ts'
-import type { FlowEndpoint } from '../lib/flow.ts'
 import type { Logger } from '../lib/log.ts'
 import type { InstancePaths } from '../lib/paths.ts'
 import { formatXdsTarget, type TcpTarget } from '../lib/rpc/target.ts'
@@ -12,7 +10,6 @@ import { parseCiliumPolicies } from '../policy/cilium/parse.ts'
 import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { openDatapath } from '../redirect/datapath.ts'
-import type { Datapath } from '../redirect/datapath-api.ts'
 import { checkPrivileges } from '../redirect/requirements.ts'
 import { agentHandlers } from './agent-server.ts'
 import { ControlServer } from './control-server.ts'
@@ -22,20 +19,15 @@ import { FlowLog } from './flow-log.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { FileIdentityStore } from './identity-store.ts'
 import { lockInstance } from './instance-lock.ts'
-import { kernelFlow } from './kernel-flows.ts'
 import { PolicyFolder } from './policy-folder.ts'
 import { PolicyStore } from './policy-store.ts'
 import { Reconciler } from './reconciler.ts'
 import { startRpcServer } from './rpc-server.ts'
 import { StateView } from './state-view.ts'
 import { Supervisor } from './supervisor.ts'
+import { startUpkeep } from './upkeep.ts'
 import { startTlsServer } from './xds/tls-server.ts'
 import { XdsServer } from './xds/xds-server.ts'
-
-const EVENTS_INTERVAL_MS = 50
-const DEVICES_INTERVAL_MS = 200
-const THOROUGH_INTERVAL_MS = 5000
-const HOST_ADDRESSES_INTERVAL_MS = 1000
 
 export interface AgentOptions {
   readonly paths: InstancePaths
@@ -177,8 +169,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     const connected = new Set(control.workers().map(({ pid }) => pid))
     supervisor?.signal('SIGHUP', (pid) => connected.has(pid))
   }
-  const timers = startTimers(datapath, reconciler, flows, log)
-  closers.push(() => timers.forEach((timer) => clearInterval(timer)))
+  closers.push(startUpkeep({ datapath, reconciler, flows, log }))
   for (const { name, file, state, error } of folder.sources) {
     if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')
   }
@@ -203,62 +194,4 @@ async function reportReady(
     { revision: reconciler.revision, workers: wanted, socket: options.paths.agentSocket },
     'ready',
   )
-}
-
-function startTimers(
-  datapath: Datapath,
-  reconciler: Reconciler,
-  flows: FlowLog,
-  log: Logger,
-): NodeJS.Timeout[] {
-  const guarded = (what: string, work: () => void): (() => void) => {
-    return () => {
-      try {
-        work()
-      } catch (error) {
-        log.error({ error: errorMessage(error) }, what)
-      }
-    }
-  }
-  const describe = (address: string, identity: number): FlowEndpoint =>
-    describeAddress(reconciler, address, identity)
-  const policiesOf = (endpoint: number): readonly string[] =>
-    reconciler.repository.policiesSelecting(asEndpointId(endpoint))
-  const readEvents = (): void => {
-    const time = new Date().toISOString()
-    datapath.readEvents((event) => {
-      const context = { describe, policiesOf, revision: reconciler.revision, time }
-      flows.append(JSON.stringify(kernelFlow(event, context)))
-    })
-  }
-  return [
-    setInterval(guarded('reading events failed', readEvents), EVENTS_INTERVAL_MS),
-    setInterval(
-      guarded('checking devices failed', () => reconciler.checkDevices(false)),
-      DEVICES_INTERVAL_MS,
-    ),
-    setInterval(
-      guarded('checking programs failed', () => {
-        datapath.maintain()
-        reconciler.checkDevices(true)
-      }),
-      THOROUGH_INTERVAL_MS,
-    ),
-    setInterval(
-      guarded('following host addresses failed', () => reconciler.checkHostAddresses()),
-      HOST_ADDRESSES_INTERVAL_MS,
-    ),
-  ]
-}
-
-function describeAddress(reconciler: Reconciler, address: string, identity: number): FlowEndpoint {
-  const endpoint = reconciler.endpoints().find(({ spec }) => spec.addresses.includes(address))
-  const info = reconciler.repository.identities().find((candidate) => candidate.identity === identity)
-  return {
-    ID: endpoint?.id ?? 0,
-    identity,
-    namespace: endpoint?.spec.namespace ?? '',
-    labels: info?.labels ?? [],
-    pod_name: endpoint?.spec.name ?? '',
-  }
 }
