@@ -52,6 +52,7 @@ export async function runHttp1(options: Options, say: (line: string) => void): P
     const key = `${test.name} ${proxy}`
     if (!results.has(key)) results.set(key, { case: test.name, proxy, samples: [] })
     results.get(key)!.samples.push(sample)
+    if (options.isVerbose) say(`${key} ${JSON.stringify(sample)}`)
   }
   try {
     const loads = tests.filter(({ isIdle }) => isIdle !== true)

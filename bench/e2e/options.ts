@@ -14,6 +14,7 @@ export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--prox
   --other DIR     another built checkout of Weir, measured beside this one as weir-other
   --node-flags=TEXT  for Weir, e.g. --perf-basic-prof to look at it with perf
   --out DIR       where http1.json and http1.svg go; default bench/results, only for full runs
+  --verbose       say what each run gave
   --no-setup      neither install nor build
 `
 
@@ -28,6 +29,7 @@ export interface Options {
   readonly envoy: string | undefined
   readonly other: string | undefined
   readonly nodeFlags: readonly string[]
+  readonly isVerbose: boolean
   readonly out: string | undefined
 }
 
@@ -45,6 +47,7 @@ export function readOptions(args: readonly string[]): Options {
       envoy: { type: 'string' },
       other: { type: 'string' },
       'node-flags': { type: 'string', default: '' },
+      verbose: { type: 'boolean', default: false },
       out: { type: 'string' },
     },
   })
@@ -60,6 +63,7 @@ export function readOptions(args: readonly string[]): Options {
     envoy: values.envoy,
     other: values.other,
     nodeFlags: values['node-flags'].split(' ').filter(Boolean),
+    isVerbose: values.verbose,
     out: values.out,
   }
 }
