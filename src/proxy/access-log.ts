@@ -1,14 +1,16 @@
-// One record per HTTP exchange: gathered in one string, handed to the sinks per 64 KiB or 50 ms.
+// One record per HTTP exchange: gathered in one string, handed to the sinks per 256 KiB or 50 ms.
 import type { HttpExchange } from '../l7rules/http1/request.ts'
 import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
 import { TimestampFormatter } from './timestamp.ts'
 
-const DEFAULT_FLUSH_BYTES = 64 * 1024
+const DEFAULT_FLUSH_BYTES = 256 * 1024
+/** For the record that exceeds the limit; a longer one gets a buffer of its own. */
+const LAST_RECORD_BYTES = 16 * 1024
 const DEFAULT_FLUSH_MS = 50
 
 /** Takes whole lines. Never blocks: what it cannot take it drops and counts. */
 export interface RecordSink {
-  /** `ndjson` belongs to the sinks from now on; they must not change it, as they share it. */
+  /** `ndjson` is used again after the call: copy what stays. */
   write(ndjson: Buffer, records: number): void
   /** Records dropped since the start. */
   readonly lost: number
@@ -38,6 +40,8 @@ export class AccessLog {
   readonly #flushBytes: number
   readonly #flushMs: number
   readonly #timestamps = new TimestampFormatter()
+  /** One for all batches: a fresh one each time would be a full collection for every 64 MiB of records. */
+  readonly #buffer: Buffer
   #pending = ''
   #records = 0
   #timer: NodeJS.Timeout | undefined
@@ -47,6 +51,7 @@ export class AccessLog {
     this.#now = options.now ?? Date.now
     this.#flushBytes = options.flushBytes ?? DEFAULT_FLUSH_BYTES
     this.#flushMs = options.flushMs ?? DEFAULT_FLUSH_MS
+    this.#buffer = Buffer.allocUnsafeSlow(this.#flushBytes + LAST_RECORD_BYTES)
   }
 
   /** Records that some sink dropped. */
@@ -67,7 +72,7 @@ export class AccessLog {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#records === 0) return
-    const ndjson = Buffer.from(this.#pending, 'latin1')
+    const ndjson = this.#bytes(this.#pending)
     const records = this.#records
     this.#pending = ''
     this.#records = 0
@@ -82,6 +87,11 @@ export class AccessLog {
   async close(timeoutMs = 1000): Promise<void> {
     this.flush()
     await Promise.all(this.#sinks.map((sink) => sink.close(timeoutMs)))
+  }
+
+  #bytes(latin1: string): Buffer {
+    if (latin1.length > this.#buffer.length) return Buffer.from(latin1, 'latin1')
+    return this.#buffer.subarray(0, this.#buffer.write(latin1, 'latin1'))
   }
 
   #add(line: string): void {

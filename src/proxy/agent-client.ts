@@ -89,7 +89,7 @@ export class AgentClient {
   /**
    * Whole NDJSON lines for `weir observe`: kept, at least the last 4096 records, until the agent asks, and
    * sent at once while it follows. Never blocks; what a slow agent makes no room for is dropped and
-   * counted. `ndjson` must not change any more.
+   * counted. `ndjson` is copied.
    */
   sendFlows(ndjson: Uint8Array, records: number): void {
     this.#flows.push(ndjson, records)

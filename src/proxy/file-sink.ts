@@ -7,6 +7,10 @@ import type { RecordSink } from './access-log.ts'
 const DEFAULT_MAX_QUEUED_BYTES = 4 * 1024 * 1024
 /** PIPE_BUF: writers of one pipe do not mix up writes up to this size. */
 const PIPE_ATOMIC_BYTES = 4096
+/** What waits is written together, up to this. */
+const CHUNK_BYTES = 512 * 1024
+/** In front of a chunk: room for the newline that ends half a record. */
+const LEAD_BYTES = 1
 const RETRY_MS = 10
 const FILE_MODE = 0o640
 const NEWLINE = 0x0a
@@ -17,10 +21,11 @@ interface Target {
   readonly isPipe: boolean
 }
 
+/** The bytes are `buffer[start, end)`. */
 interface Chunk {
-  bytes: Buffer
-  /** Written so far. */
-  offset: number
+  readonly buffer: Buffer
+  start: number
+  end: number
 }
 
 export interface FileSinkOptions {
@@ -40,6 +45,8 @@ export class FileSink implements RecordSink {
   readonly #maxQueuedBytes: number
   #target: Target
   readonly #queue: Chunk[] = []
+  /** To be filled again: V8 answers 64 MiB of fresh buffers with a full collection. */
+  #spare: Buffer | undefined
   #queuedBytes = 0
   #isWriting = false
   #wantsReopen = false
@@ -69,7 +76,9 @@ export class FileSink implements RecordSink {
       this.#lose(records, 'the target is slow')
       return
     }
-    this.#queue.push({ bytes: ndjson, offset: 0 })
+    const chunk = this.#chunkFor(ndjson.length)
+    ndjson.copy(chunk.buffer, chunk.end)
+    chunk.end += ndjson.length
     this.#queuedBytes += ndjson.length
     this.#pump()
   }
@@ -94,11 +103,27 @@ export class FileSink implements RecordSink {
     if (!this.#isWriting) closeTarget(this.#target)
   }
 
+  /** The last one if it has room, is not under way, and goes where this goes. */
+  #chunkFor(bytes: number): Chunk {
+    const last = this.#queue.at(-1)
+    const isUnderWay = this.#isWriting && this.#queue.length === 1
+    if (last !== undefined && !isUnderWay && !this.#wantsReopen && last.buffer.length - last.end >= bytes) {
+      return last
+    }
+    const size = Math.max(CHUNK_BYTES, bytes + LEAD_BYTES)
+    let buffer = this.#spare
+    if (buffer === undefined || buffer.length < size) buffer = Buffer.allocUnsafeSlow(size)
+    else this.#spare = undefined
+    const chunk = { buffer, start: LEAD_BYTES, end: LEAD_BYTES }
+    this.#queue.push(chunk)
+    return chunk
+  }
+
   #pump(): void {
     while (!this.#isWriting && this.#retry === undefined) {
       const chunk = this.#queue[0]
       if (chunk === undefined) return this.#onIdle?.()
-      if (this.#endsInMiddle && chunk.offset === 0) this.#startOnNewLine(chunk)
+      if (this.#endsInMiddle && chunk.start === LEAD_BYTES) this.#startOnNewLine(chunk)
       if (this.#target.isPipe) this.#writePipe(chunk)
       else this.#writeFile(chunk)
     }
@@ -107,27 +132,21 @@ export class FileSink implements RecordSink {
   /** A disk may stall any write, so the thread pool does it. */
   #writeFile(chunk: Chunk): void {
     this.#isWriting = true
-    write(
-      this.#target.fd,
-      chunk.bytes,
-      chunk.offset,
-      chunk.bytes.length - chunk.offset,
-      null,
-      (error, written) => {
-        this.#isWriting = false
-        if (error === null) this.#advance(chunk, written)
-        else this.#fail(chunk, error)
-        this.#reopenIfDue()
-        this.#pump()
-      },
-    )
+    const { buffer, start, end } = chunk
+    write(this.#target.fd, buffer, start, end - start, null, (error, written) => {
+      this.#isWriting = false
+      if (error === null) this.#advance(chunk, written)
+      else this.#fail(chunk, error)
+      this.#reopenIfDue()
+      this.#pump()
+    })
   }
 
   /** The descriptor does not block, so the call costs a copy and no more. */
   #writePipe(chunk: Chunk): void {
     try {
-      const end = pieceEnd(chunk.bytes, chunk.offset)
-      this.#advance(chunk, writeSync(this.#target.fd, chunk.bytes, chunk.offset, end - chunk.offset))
+      const length = pieceEnd(chunk) - chunk.start
+      this.#advance(chunk, writeSync(this.#target.fd, chunk.buffer, chunk.start, length))
       this.#reopenIfDue()
     } catch (error) {
       this.#fail(chunk, error as NodeJS.ErrnoException)
@@ -135,9 +154,10 @@ export class FileSink implements RecordSink {
   }
 
   #advance(chunk: Chunk, written: number): void {
-    chunk.offset += written
-    this.#endsInMiddle = chunk.bytes[chunk.offset - 1] !== NEWLINE
-    if (chunk.offset < chunk.bytes.length) return
+    chunk.start += written
+    this.#queuedBytes -= written
+    this.#endsInMiddle = chunk.buffer[chunk.start - 1] !== NEWLINE
+    if (chunk.start < chunk.end) return
     this.#drop(chunk)
     if (!this.#isFailing || this.#queue.length > 0) return
     this.#isFailing = false
@@ -152,20 +172,22 @@ export class FileSink implements RecordSink {
       }, RETRY_MS)
       return
     }
+    const records = unwritten(chunk)
     this.#drop(chunk)
-    this.#lose(unwritten(chunk), error.message)
+    this.#lose(records, error.message)
   }
 
   /** After half a record, so that the next one is not glued to it. */
   #startOnNewLine(chunk: Chunk): void {
-    if (chunk.bytes[0] === NEWLINE) return
-    chunk.bytes = Buffer.concat([Buffer.of(NEWLINE), chunk.bytes])
+    chunk.start = 0
+    chunk.buffer[0] = NEWLINE
     this.#queuedBytes++
   }
 
   #drop(chunk: Chunk): void {
     this.#queue.shift()
-    this.#queuedBytes -= chunk.bytes.length
+    this.#queuedBytes -= chunk.end - chunk.start
+    if (chunk.buffer.length === CHUNK_BYTES) this.#spare = chunk.buffer
   }
 
   /** Logged once until the target has caught up: a full disk must not fill the log as well. */
@@ -178,7 +200,7 @@ export class FileSink implements RecordSink {
 
   /** A line that is half written is finished where it began. */
   #reopenIfDue(): void {
-    const isWithinLine = this.#endsInMiddle && (this.#queue[0]?.offset ?? 0) > 0
+    const isWithinLine = this.#endsInMiddle && (this.#queue[0]?.start ?? 0) > LEAD_BYTES
     if (!this.#wantsReopen || isWithinLine) return
     this.#wantsReopen = false
     const old = this.#target
@@ -219,17 +241,17 @@ function closeTarget({ fd }: Target): void {
   if (fd !== STDOUT) closeSync(fd)
 }
 
-/** End of the whole lines from `start` that a pipe takes as one; of the one line if it is longer. */
-function pieceEnd(bytes: Buffer, start: number): number {
-  if (bytes.length - start <= PIPE_ATOMIC_BYTES) return bytes.length
-  const lastNewline = bytes.lastIndexOf(NEWLINE, start + PIPE_ATOMIC_BYTES - 1)
-  return lastNewline >= start ? lastNewline + 1 : bytes.indexOf(NEWLINE, start) + 1
+/** End of the whole lines that a pipe takes as one; of the one line if it is longer. */
+function pieceEnd({ buffer, start, end }: Chunk): number {
+  if (end - start <= PIPE_ATOMIC_BYTES) return end
+  const lastNewline = buffer.lastIndexOf(NEWLINE, start + PIPE_ATOMIC_BYTES - 1)
+  return lastNewline >= start ? lastNewline + 1 : buffer.indexOf(NEWLINE, start) + 1
 }
 
 /** Records of which the last byte is not out yet. */
-function unwritten({ bytes, offset }: Chunk): number {
+function unwritten({ buffer, start, end }: Chunk): number {
+  const bytes = buffer.subarray(Math.max(start, LEAD_BYTES), end)
   let count = 0
-  const start = offset === 0 && bytes[0] === NEWLINE ? 1 : offset
-  for (let at = bytes.indexOf(NEWLINE, start); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++
   return count
 }

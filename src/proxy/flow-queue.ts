@@ -5,7 +5,8 @@ import { FLOW_RING_RECORDS } from '../lib/limits.ts'
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024
 
 interface Batch {
-  readonly ndjson: Uint8Array
+  /** A part, or all, of a buffer of its own. */
+  readonly ndjson: Buffer
   readonly records: number
 }
 
@@ -14,7 +15,7 @@ interface Outgoing extends Batch {
   readonly answers: number
 }
 
-const NOTHING = new Uint8Array()
+const NOTHING = Buffer.alloc(0)
 
 /**
  * While nobody follows, the oldest batches make room for new ones, as in the ring of the agent: that is
@@ -29,6 +30,8 @@ export class FlowQueue {
   #isFollowing = false
   #lost = 0
   #lostTotal = 0
+  /** Of the batch that made room last, to be filled again: V8 answers 64 MiB of fresh buffers with a full collection. */
+  #spare: ArrayBufferLike | undefined
 
   /** `maxBytes` bounds what waits, kept and outgoing together. */
   constructor(maxBytes = DEFAULT_MAX_BYTES) {
@@ -40,15 +43,16 @@ export class FlowQueue {
     return this.#lostTotal
   }
 
+  /** `ndjson` is copied. */
   push(ndjson: Uint8Array, records: number): void {
-    if (!this.#isFollowing) return this.#keep({ ndjson, records })
+    if (!this.#isFollowing) return this.#keep({ ndjson: this.#copy(ndjson), records })
     if (this.#bytes + ndjson.length > this.#maxBytes) {
       this.#lost += records
       this.#lostTotal += records
       return
     }
     this.#bytes += ndjson.length
-    this.#outgoing.push({ ndjson, records, past: false, answers: 0 })
+    this.#outgoing.push({ ndjson: this.#copy(ndjson), records, past: false, answers: 0 })
   }
 
   /** The agent asks: everything kept goes out, the last batch, perhaps an empty one, with the id. */
@@ -81,6 +85,15 @@ export class FlowQueue {
     return { ndjson, past, answers, lost }
   }
 
+  #copy(ndjson: Uint8Array): Buffer {
+    const spare = this.#spare
+    this.#spare = undefined
+    const isFit = spare !== undefined && spare.byteLength >= ndjson.length
+    const copy = isFit ? Buffer.from(spare, 0, ndjson.length) : Buffer.allocUnsafeSlow(ndjson.length)
+    copy.set(ndjson)
+    return copy
+  }
+
   #keep(batch: Batch): void {
     this.#kept.push(batch)
     this.#keptRecords += batch.records
@@ -96,6 +109,7 @@ export class FlowQueue {
       this.#kept.shift()
       this.#keptRecords -= oldest.records
       this.#bytes -= oldest.ndjson.length
+      this.#spare = oldest.ndjson.buffer
     }
   }
 }
