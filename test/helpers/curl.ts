@@ -25,6 +25,11 @@ export interface CurlResult {
   readonly localPort: number
   /** New connections that were made for this. */
   readonly connects: number
+  /** Of bodies. */
+  readonly uploadedBytes: number
+  readonly downloadedBytes: number
+  /** Of the answer to CONNECT; 0 = none. */
+  readonly tunnelStatus: number
 }
 
 export const CURL_TIMED_OUT = 28
@@ -36,6 +41,9 @@ interface WriteOut {
   readonly time_total: number
   readonly local_port: number
   readonly num_connects: number
+  readonly size_upload: number
+  readonly size_download: number
+  readonly http_connect: number
 }
 
 /** Never rejects for what the network does; `exitCode` and `error` tell. */
@@ -66,6 +74,9 @@ export async function curl(from: Namespace, url: string, options: CurlOptions = 
     timeMs: report.time_total * 1000,
     localPort: report.local_port,
     connects: report.num_connects,
+    uploadedBytes: report.size_upload,
+    downloadedBytes: report.size_download,
+    tunnelStatus: report.http_connect,
   }
 }
 
