@@ -190,7 +190,7 @@ const LINES: readonly SmugglingCase[] = [
   refused('HTTP/0.9', 'GET /public/a\r\n', 'HTTP_BAD_REQUEST_LINE'),
   refused('HTTP/0.9 by name', `GET /public/a HTTP/0.9\r\n\r\n`, 'HTTP_UNSUPPORTED_VERSION', 505),
   refused('HTTP/1.2', `GET /public/a HTTP/1.2\r\n${HOST}\r\n`, 'HTTP_UNSUPPORTED_VERSION', 505),
-  refused('HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'HTTP_H2_PREFACE', 505),
+  refused('no HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n', 'HTTP_H2_PREFACE', 505),
   refused(
     'h2c',
     get(
@@ -233,6 +233,13 @@ const PIPELINES: readonly SmugglingCase[] = [
     bytes: `${get('/public/1')}GET /public/2 HTTP/1.1\n\n${SMUGGLED}`,
     answers: [200, 400],
     code: 'HTTP_BARE_LF',
+    reaches: ['GET /public/1'],
+  },
+  {
+    name: 'HTTP/2 preface behind a request',
+    bytes: `${get('/public/1')}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`,
+    answers: [200, 505],
+    code: 'HTTP_H2_PREFACE',
     reaches: ['GET /public/1'],
   },
   {
