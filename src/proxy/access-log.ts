@@ -1,12 +1,11 @@
 // One record per HTTP exchange: gathered in one string, handed to the sinks per 256 KiB or 50 ms.
 import type { HttpExchange } from '../l7rules/http1/request.ts'
+import { CLOSE_TIMEOUT_MS, FLUSH_BYTES, FLUSH_MS } from './access-log-limits.ts'
 import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
 import { TimestampFormatter } from './timestamp.ts'
 
-const DEFAULT_FLUSH_BYTES = 256 * 1024
 /** For the record that exceeds the limit; a longer one gets a buffer of its own. */
 const LAST_RECORD_BYTES = 16 * 1024
-const DEFAULT_FLUSH_MS = 50
 
 /** Takes whole lines. Never blocks: what it cannot take it drops and counts. */
 export interface RecordSink {
@@ -49,8 +48,8 @@ export class AccessLog {
   constructor(options: AccessLogOptions) {
     this.#sinks = options.sinks
     this.#now = options.now ?? Date.now
-    this.#flushBytes = options.flushBytes ?? DEFAULT_FLUSH_BYTES
-    this.#flushMs = options.flushMs ?? DEFAULT_FLUSH_MS
+    this.#flushBytes = options.flushBytes ?? FLUSH_BYTES
+    this.#flushMs = options.flushMs ?? FLUSH_MS
     this.#buffer = Buffer.allocUnsafeSlow(this.#flushBytes + LAST_RECORD_BYTES)
   }
 
@@ -84,7 +83,7 @@ export class AccessLog {
   }
 
   /** Hand over what is gathered and wait at most `timeoutMs` for the sinks. */
-  async close(timeoutMs = 1000): Promise<void> {
+  async close(timeoutMs = CLOSE_TIMEOUT_MS): Promise<void> {
     this.flush()
     await Promise.all(this.#sinks.map((sink) => sink.close(timeoutMs)))
   }

@@ -2,9 +2,9 @@
 import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { WeirError, errorMessage } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { MAX_QUEUED_BYTES } from './access-log-limits.ts'
 import type { RecordSink } from './access-log.ts'
 
-const DEFAULT_MAX_QUEUED_BYTES = 4 * 1024 * 1024
 /** PIPE_BUF: writers of one pipe do not mix up writes up to this size. */
 const PIPE_ATOMIC_BYTES = 4096
 /** What waits is written together, up to this. */
@@ -60,7 +60,7 @@ export class FileSink implements RecordSink {
   /** @throws WeirError CONFIG_INVALID when the target cannot be opened. */
   constructor(options: FileSinkOptions) {
     this.#options = options
-    this.#maxQueuedBytes = options.maxQueuedBytes ?? DEFAULT_MAX_QUEUED_BYTES
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? MAX_QUEUED_BYTES
     try {
       this.#target = openTarget(options.target)
     } catch (error) {

@@ -1,0 +1,119 @@
+// Every bound that a user may meet, with the value that the code has: docs/limits.md is made of it.
+// A new one: export it from a file below, add it here, run `npm run docs`.
+import * as http1 from '../../src/l7rules/http1/limits.ts'
+import * as shared from '../../src/lib/limits.ts'
+import * as accessLog from '../../src/proxy/access-log-limits.ts'
+import { RELAY_LIMITS } from '../../src/proxy/relay-limits.ts'
+
+/** Name in the code -> what happens there. */
+type Meanings = Readonly<Record<string, string>>
+
+interface LimitTable {
+  readonly heading: string
+  readonly introduction: string
+  /** In src/. */
+  readonly file: string
+  readonly values: Readonly<Record<string, unknown>>
+  readonly meanings: Meanings
+}
+
+export const LIMIT_TABLES: readonly LimitTable[] = [
+  {
+    heading: 'HTTP/1.x messages',
+    introduction: 'Beyond one of these a request is answered with the status, and the connection ends.',
+    file: 'l7rules/http1/limits.ts',
+    values: http1,
+    meanings: {
+      MAX_METHOD_BYTES: 'Method. 501 `HTTP_METHOD_TOO_LONG`',
+      MAX_REQUEST_LINE_BYTES: 'Request line with its line end. 414 `HTTP_REQUEST_LINE_TOO_LONG`',
+      MAX_HEAD_BYTES: 'Head: start line, fields, empty line. 431 `HTTP_HEAD_TOO_LARGE`; of a response 502',
+      MAX_FIELDS: 'Fields of a head. 431 `HTTP_TOO_MANY_FIELDS`; of a response 502',
+      HEAD_TIMEOUT_MS:
+        'From the first byte of a request head to its last. 408 `HTTP_HEAD_TIMEOUT`. The server has seen nothing of it and cannot have a deadline of its own',
+      MAX_CONTENT_LENGTH_DIGITS: 'Digits of Content-Length. 400 `HTTP_BAD_CONTENT_LENGTH`; of a response 502',
+      MAX_CHUNK_SIZE_DIGITS: 'Hexadecimal digits of a chunk size. 400 `HTTP_BAD_CHUNK_SIZE`',
+      MAX_CHUNK_EXTENSION_BYTES: 'Extensions of a chunk. 400 `HTTP_CHUNK_EXTENSION_TOO_LONG`',
+      MAX_TRAILER_BYTES: 'Trailers of a message. 431 `HTTP_TRAILERS_TOO_LARGE`',
+      MAX_OUTSTANDING:
+        'Requests of a connection whose answers are due. Further ones are not read until the server has answered; no error',
+      MAX_REMEMBERED_HEAD_BYTES: 'Longer heads are parsed anew each time; no error',
+    },
+  },
+  {
+    heading: 'Connections',
+    introduction:
+      'There is no deadline for a silent connection, for a slow body or for a slow answer: the server is connected to as soon as the client is, so its own deadlines hold, and both legs have TCP keep-alive.',
+    file: 'proxy/relay-limits.ts',
+    values: { ...RELAY_LIMITS },
+    meanings: {
+      connectMs: 'To connect to the server. RST to the client, `CONNECT_TIMEOUT`',
+      drainMs: 'For the client to take an answer that ends the connection, and to close. Then it is closed',
+      drainMaxBytes: 'Read from the client and dropped meanwhile. Then it is closed',
+      hangupMs: 'One side broke while bytes of it wait for the other: time to take them. Then RST',
+      halfClosedIdleMs: 'One side has closed and no byte moves. RST to both, `HALF_CLOSED_IDLE`',
+      maxRetainedBytes: 'Bytes of a direction that a parser may hold back. `RETAINED_TOO_LARGE`',
+      maxUnreadAnswerBytes:
+        'Answers of Weir that the client has not taken. Its requests are not read until it does; no error',
+    },
+  },
+  {
+    heading: 'Access log',
+    introduction: 'Records that are lost are counted under `ACCESS_LOG_LOST` in `weir status`.',
+    file: 'proxy/access-log-limits.ts',
+    values: accessLog,
+    meanings: {
+      FLUSH_BYTES: 'Records are written out when so much has gathered',
+      FLUSH_MS: 'or so much time has passed since the first of them',
+      MAX_QUEUED_BYTES: 'May wait for a slow disk or reader. Further records are lost',
+      CLOSE_TIMEOUT_MS: 'For what waits to be written when a worker stops',
+    },
+  },
+  {
+    heading: 'An instance',
+    introduction: 'Of one agent with its workers.',
+    file: 'lib/limits.ts',
+    values: shared,
+    meanings: {
+      MAX_WORKERS: 'Workers of a node',
+      FLOW_RING_RECORDS: 'Records that `weir observe` can look back at',
+      MAX_SOCKET_PATH_BYTES: 'Path of the socket in the state directory',
+      MIN_POLICY_MAP_ENTRIES: 'Least value of `--policy-map-entries`',
+      MAX_POLICY_MAP_ENTRIES: 'Greatest value of it',
+    },
+  },
+]
+
+/** docs/limits.md as it should be. */
+export function limitsPage(): string {
+  const sections = LIMIT_TABLES.map(({ heading, introduction, file, values, meanings }) => {
+    const rows = Object.entries(meanings).map(([name, meaning]) => [
+      amount(name, values[name]),
+      meaning,
+      `\`${name}\``,
+    ])
+    return `## ${heading}\n\n${introduction}\n\n${table(['limit', 'of what, and what happens beyond', `in \`src/${file}\``], rows)}\n`
+  })
+  return (
+    '# Limits and timeouts\n\nWritten by `npm run docs` from the values in the code; a test compares both. ' +
+    `None of them is a setting unless it says so.\n\n${sections.join('\n')}`
+  )
+}
+
+/** By the unit that the name ends with. */
+function amount(name: string, value: unknown): string {
+  if (typeof value !== 'number') throw new Error(`${name} is not a number`)
+  if (/(_MS|Ms)$/.test(name)) return value % 1000 === 0 ? `${value / 1000} s` : `${value} ms`
+  if (!/(_BYTES|Bytes)$/.test(name)) return String(value)
+  if (value % (1024 * 1024) === 0) return `${value / 1024 / 1024} MiB`
+  return value % 1024 === 0 ? `${value / 1024} KiB` : `${value} bytes`
+}
+
+/** As prettier writes it. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)))
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`
+  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join(
+    '\n',
+  )
+}
