@@ -28,7 +28,7 @@ export class ClientFrames extends FrameReader {
   private readonly record = newRecord()
   /**
    * The server's dynamic table is not the client's any more, because it did not get a block that changed the
-   * latter: from now on it gets blocks that need no table. See docs/adr/0010-hpack-after-denial.md.
+   * latter: from now on it gets blocks that need no table. See docs/adr/0011-hpack-after-denial.md.
    */
   private hasDiverged = false
   // Size updates that the server has to see in front of its next block; -1: none.

@@ -74,16 +74,16 @@ export class Http2Request implements HttpRequest {
   }
 
   /**
-   * Values as an HTTP/1.1 server would see them: Host is the authority, crumbs of Cookie are one value
+   * Values as an HTTP/1.1 server would see them: Host is the authority if there is none, crumbs of Cookie are one value
    * (RFC 9113 §8.2.3), and an extended CONNECT is an upgrade (RFC 8441 §5).
    */
   header(name: string): readonly string[] {
-    if (name === 'host') return this.host === '' ? [] : [this.host]
     const values: string[] = []
     for (const field of this.fields) {
       if (field.name === name && field.kind > LAST_PSEUDO) values.push(field.value)
     }
     if (name === 'cookie' && values.length > 1) return [values.join('; ')]
+    if (name === 'host' && values.length === 0 && this.host !== '') return [this.host]
     if (this.protocol !== '') {
       if (name === 'upgrade') return [this.protocol]
       if (name === 'connection') return ['upgrade']

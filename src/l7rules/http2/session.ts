@@ -4,7 +4,7 @@
 // Decisions that the RFC leaves to us:
 // - What is forwarded is what was judged. A path that is not in normal form, or headers that a rule edits, have the
 //   header block encoded anew. So are all blocks after one that changed the client's dynamic table and was
-//   not forwarded: docs/adr/0010-hpack-after-denial.md.
+//   not forwarded: docs/adr/0011-hpack-after-denial.md.
 // - A denied stream is never opened at the server; the next higher one closes it there (§5.1.1). It is answered, reset
 //   with NO_ERROR if the client has not ended it, and leaves nothing behind here: late frames of any stream that is
 //   over are swallowed, DATA with credit on the connection's window.
