@@ -1,4 +1,4 @@
-// One record per HTTP exchange: gathered in one string, handed to the sinks per 256 KiB or 50 ms.
+// One record per HTTP exchange: gathered in one string, handed to the sinks per 96 KiB or 50 ms.
 import type { HttpExchange } from '../l7rules/http1/request.ts'
 import { CLOSE_TIMEOUT_MS, FLUSH_BYTES, FLUSH_MS } from './access-log-limits.ts'
 import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
