@@ -7,12 +7,15 @@ import { availableParallelism } from 'node:os'
 import { join, sep } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { fuzz } from './lib/fuzz.mjs'
 import { lint } from './lib/lint.mjs'
 import { printFailure, ROOT } from './lib/steps.mjs'
 import { createTapReport } from './lib/tap-report.mjs'
 import { setUp } from './setup.mjs'
 
 const PRIVILEGED = ['bpf', 'netns']
+/** With CI=true. Otherwise fuzz targets are tests like others, and run for some seconds. */
+const FUZZ_SECONDS = 60
 const USAGE = `usage: npm test -- [--only lint|unit|conformance|fuzz|direct|bpf|netns[,...]] [--grep PATTERN] [--no-setup]
 
   --only KIND     only this folder of test/, or only the lint checks
@@ -46,12 +49,20 @@ async function main({ only, grep, setup }) {
     (file) => isWanted(kindOf(file)) && (grep === undefined || grep.test(file)),
   )
   const privileged = files.filter((file) => PRIVILEGED.includes(kindOf(file)))
-  const plain = files.filter((file) => !privileged.includes(file))
+  // In CI they run longer than anything else: beside the privileged tests, which use one processor.
+  const fuzzed = isCi ? files.filter((file) => kindOf(file) === 'fuzz') : []
+  const plain = files.filter((file) => !privileged.includes(file) && !fuzzed.includes(file))
   if (plain.length > 0) {
     heading(`${plain.length} test files without privileges`)
     await runTap(plain, { jobs: availableParallelism(), timeoutSeconds: 60 })
   }
+  const fuzzing = fuzz(fuzzed, FUZZ_SECONDS, console.log)
   if (privileged.length > 0) await runPrivileged(privileged)
+  if (fuzzed.length > 0) {
+    heading(`${fuzzed.length} fuzz targets, meanwhile`)
+    const report = await fuzzing
+    add(report())
+  }
   if (files.length === 0 && !only.includes('lint')) throw new Error('no test file matches')
 }
 
