@@ -7,7 +7,7 @@ import { lockInstance } from './agent/instance-lock.ts'
 import { Supervisor } from './agent/supervisor.ts'
 import type { AgentOptions, ProxyOptions, RunOptions, StandaloneAgentOptions } from './cli/options.ts'
 import { createProgram, runProgram } from './cli/program.ts'
-import { validateRegex } from './l7rules/http-rules.ts'
+import { validateHttpRule, validateRegex } from './l7rules/http-rules.ts'
 import { errorMessage } from './lib/errors.ts'
 import { createLogger } from './lib/log.ts'
 import { instancePaths } from './lib/paths.ts'
@@ -55,16 +55,18 @@ function startAgent(
     policiesDir: options.policiesDir,
     version: packageVersion(),
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
-    validateRegex: regexProblem,
+    validateRegex: (pattern) => problemOf(() => validateRegex(pattern)),
+    validateHttpRule: (rule) => problemOf(() => validateHttpRule(rule)),
     ...(workers === undefined ? {} : { workers }),
     ...(options.listen === undefined ? {} : { listen: options.listen }),
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
 }
 
-function regexProblem(pattern: string): string | undefined {
+/** Why it throws; undefined = it does not. */
+function problemOf(validate: () => void): string | undefined {
   try {
-    validateRegex(pattern)
+    validate()
     return undefined
   } catch (error) {
     return errorMessage(error)

@@ -93,6 +93,9 @@ static __always_inline enum outcome enforce(struct __sk_buff *skb, const struct 
 		drop_packet(packet, parties, judgement.reason, judgement.direction);
 		return OUTCOME_DROPPED;
 	}
+	/* Once per flow: its later packets would only repeat it. */
+	if (judgement.is_audited && !flow)
+		report_packet(packet, parties, WEIR_REASON_POLICY_AUDIT, judgement.direction);
 	if (judgement.verdict == WEIR_VERDICT_REDIRECT || (flow && flow->flags & WEIR_CT_PROXIED))
 		return enforce_redirect(packet, parties, flow, judgement.direction, now_ns);
 

@@ -47,6 +47,7 @@ enum weir_verdict {
 	WEIR_VERDICT_DENY = 0,
 	WEIR_VERDICT_ALLOW = 1,
 	WEIR_VERDICT_REDIRECT = 2,
+	WEIR_VERDICT_AUDIT = 3, /* pass, and report what a rule that is not enforced would have denied */
 };
 
 /* Why a packet was dropped; index into weir_metrics. */
@@ -129,7 +130,7 @@ struct weir_policy_key {
 	__u32 identity;
 	__u8 direction;
 	__u8 protocol;
-	__be16 port;
+	__be16 port; /* for ICMP: the type */
 };
 
 struct weir_policy_entry {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Every drop is counted and reported with its reason. */
+/* Every drop is counted and reported with its reason, and so is what would drop if all rules were enforced. */
 #pragma once
 
 #include <linux/pkt_cls.h>
@@ -15,8 +15,8 @@ struct parties {
 	__u32 ingress_endpoint; /* 0: the destination is no local endpoint */
 };
 
-static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties,
-				       __u8 reason, __u8 direction)
+static __always_inline void report_packet(const struct packet *packet, const struct parties *parties,
+					  __u8 reason, __u8 direction)
 {
 	__u32 key = reason * 2 + direction;
 	__u64 *count = bpf_map_lookup_elem(&weir_metrics, &key);
@@ -26,7 +26,7 @@ static __always_inline int drop_packet(const struct packet *packet, const struct
 		(*count)++;
 	event = bpf_ringbuf_reserve(&weir_events, sizeof(*event), 0);
 	if (!event)
-		return TC_ACT_SHOT; /* counted above; only the details are lost */
+		return; /* counted above; only the details are lost */
 	event->tuple = packet->tuple;
 	event->source_identity = parties->source_identity;
 	event->destination_identity = parties->destination_identity;
@@ -35,5 +35,11 @@ static __always_inline int drop_packet(const struct packet *packet, const struct
 	event->direction = direction;
 	event->pad = 0;
 	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties,
+				       __u8 reason, __u8 direction)
+{
+	report_packet(packet, parties, reason, direction);
 	return TC_ACT_SHOT;
 }

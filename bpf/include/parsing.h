@@ -35,7 +35,9 @@ struct packet {
 	struct weir_tuple tuple;
 	/* Flow that an ICMP error is about, named as its sender named it; protocol 0: none. */
 	struct weir_tuple related;
-	/* 16 when the destination port is known, else only rules without a port can match. */
+	/* What policy calls the port: the destination's, for ICMP the type. */
+	__be16 policy_port;
+	/* 16 when that is known, else only rules without a port can match. */
 	__u8 port_bits;
 	/* Why the port is not known, reported when that leads to a drop. */
 	__u8 opaque_reason;
@@ -80,6 +82,7 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, __u32 offset, struct
 		return WEIR_REASON_MALFORMED_PACKET;
 	packet->tuple.source_port = tcp.source;
 	packet->tuple.destination_port = tcp.dest;
+	packet->policy_port = tcp.dest;
 	packet->port_bits = WEIR_POLICY_PORT_BITS;
 	packet->is_opening = tcp.syn && !tcp.ack;
 	packet->is_fin = tcp.fin;
@@ -96,6 +99,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, stru
 		return WEIR_REASON_MALFORMED_PACKET;
 	packet->tuple.source_port = ports[0];
 	packet->tuple.destination_port = ports[1];
+	packet->policy_port = ports[1];
 	packet->port_bits = WEIR_POLICY_PORT_BITS;
 	return WEIR_REASON_NONE;
 }
@@ -154,6 +158,8 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, __u32 offset, struc
 	if (bpf_skb_load_bytes(skb, offset, &icmp, sizeof(icmp)) < 0)
 		return WEIR_REASON_MALFORMED_PACKET;
 	offset += sizeof(icmp);
+	packet->policy_port = bpf_htons(icmp.type);
+	packet->port_bits = WEIR_POLICY_PORT_BITS;
 	if (packet->is_ipv6) {
 		if (icmp.type == ICMPV6_ECHO_REQUEST)
 			packet->tuple.source_port = icmp.id;

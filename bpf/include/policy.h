@@ -10,6 +10,7 @@ struct judgement {
 	__u8 verdict;
 	__u8 reason;
 	__u8 direction; /* of the policy that decided */
+	__u8 is_audited; /* passes, but a rule that is not enforced would have denied it */
 };
 
 /* Identity of an address that is no local endpoint's. */
@@ -48,7 +49,7 @@ static __always_inline void judge_endpoint(struct judgement *judgement, __u32 en
 		.identity = peer,
 		.direction = direction,
 		.protocol = packet->tuple.protocol,
-		.port = packet->tuple.destination_port,
+		.port = packet->policy_port,
 	};
 	struct weir_policy_entry *own, *entry;
 	void *policy_map;
@@ -67,6 +68,11 @@ static __always_inline void judge_endpoint(struct judgement *judgement, __u32 en
 	entry = better_entry(own, bpf_map_lookup_elem(policy_map, &key));
 	if (!entry) {
 		judgement->reason = packet->opaque_reason ? packet->opaque_reason : WEIR_REASON_POLICY_DENIED;
+		return;
+	}
+	if (entry->verdict == WEIR_VERDICT_AUDIT) {
+		judgement->verdict = WEIR_VERDICT_ALLOW;
+		judgement->is_audited = 1;
 		return;
 	}
 	judgement->verdict = entry->verdict;
@@ -89,8 +95,13 @@ static __always_inline struct judgement judge_flow(const struct packet *packet, 
 	if (parties->ingress_endpoint) {
 		judge_endpoint(&ingress, parties->ingress_endpoint, WEIR_INGRESS, parties->source_identity,
 			       packet);
-		if (ingress.verdict != WEIR_VERDICT_ALLOW)
+		if (ingress.verdict == WEIR_VERDICT_DENY)
 			return ingress;
+		if (ingress.verdict == WEIR_VERDICT_REDIRECT ||
+		    (ingress.is_audited && egress.verdict == WEIR_VERDICT_ALLOW && !egress.is_audited)) {
+			ingress.is_audited |= egress.is_audited;
+			return ingress;
+		}
 	}
 	return egress;
 }

@@ -6,8 +6,10 @@ import type { InstancePaths } from '../lib/paths.ts'
 import { formatXdsTarget, type TcpTarget } from '../lib/rpc/target.ts'
 import { readTlsFiles, type TlsFiles } from '../lib/rpc/tls.ts'
 import { terminationSignal } from '../lib/signals.ts'
-import { parseCiliumPolicies } from '../policy/cilium/parse.ts'
+import { parsePolicies } from '../policy/parse.ts'
+import { LOCAL_RANGE } from '../policy/identity.ts'
 import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
+import type { HttpRule } from '../policy/network-policy.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { openDatapath } from '../redirect/datapath.ts'
 import { checkPrivileges } from '../redirect/requirements.ts'
@@ -37,6 +39,8 @@ export interface AgentOptions {
   readonly log: Logger
   /** Why a regular expression of a rule is refused; undefined = fine. */
   readonly validateRegex: (pattern: string) => string | undefined
+  /** Why an HTTP rule is refused for another reason; undefined = fine. */
+  readonly validateHttpRule: (rule: HttpRule) => string | undefined
   readonly policyMapEntries?: number
   /** Serve xDS to proxies on other machines, too; undefined = on the unix socket only. */
   readonly listen?: { readonly target: TcpTarget; readonly tls: TlsFiles }
@@ -73,8 +77,8 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   const stopped = terminationSignal().then(() => void (isStopping = true))
   let reopenAccessLogs = (): void => {}
   process.on('SIGHUP', () => reopenAccessLogs())
-  const parse = (text: string, file: string): ReturnType<typeof parseCiliumPolicies> =>
-    parseCiliumPolicies(text, file, { validateRegex: options.validateRegex })
+  const parse = (text: string, file: string): ReturnType<typeof parsePolicies> =>
+    parsePolicies(text, file, options)
   const policyStore = new PolicyStore(join(paths.stateDir, 'policies.json'))
 
   // Everything that can be wrong with the input comes first: then nothing is attached.
@@ -97,6 +101,10 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   const reconciler = new Reconciler({
     datapath,
     allocator: new LocalIdentityAllocator(new FileIdentityStore(join(paths.stateDir, 'identities.json'))),
+    prefixAllocator: new LocalIdentityAllocator(
+      new FileIdentityStore(join(paths.stateDir, 'prefix-identities.json'), LOCAL_RANGE),
+      LOCAL_RANGE,
+    ),
     registry: new EndpointRegistry(join(paths.stateDir, 'endpoints.json')),
     publish: (snapshot) => Promise.all([control.publish(snapshot), xds.publish(snapshot)]),
     hostAddresses,

@@ -8,8 +8,10 @@ import {
   NAMESPACE_KEY,
 } from '../policy/labels.ts'
 import { inTextOrder, type Problem } from '../policy/problem.ts'
+import type { PortName } from '../policy/rule-model.ts'
 import type { Cursor, FieldTable } from '../policy/yaml-cursor.ts'
 import { parseYamlDocuments } from '../policy/yaml-document.ts'
+import { parsePorts } from './endpoint-ports.ts'
 
 export interface EndpointSpec {
   /** Unique within the namespace. */
@@ -17,6 +19,10 @@ export interface EndpointSpec {
   readonly namespace: string
   /** Keys without a source. */
   readonly labels: Readonly<Record<string, string>>
+  /** Labels of the namespace, keys without a source. Absent = none are known. */
+  readonly namespaceLabels?: Readonly<Record<string, string>>
+  /** Ports by name. Absent = none. */
+  readonly ports?: readonly PortName[]
   /** Host side of the endpoint's veth. */
   readonly device: string
   /** At least one; canonical text, unique among all endpoints. */
@@ -29,7 +35,11 @@ export interface ParsedEndpoints {
   readonly problems: readonly Problem[]
 }
 
-const ENDPOINT: FieldTable = { known: ['name', 'namespace', 'labels', 'device', 'addresses'] }
+const ENDPOINT: FieldTable = {
+  known: ['name', 'namespace', 'labels', 'namespaceLabels', 'ports', 'device', 'addresses'],
+}
+/** The other form of the file, which has room for what endpoints share. */
+const FILE: FieldTable = { known: ['namespaceLabels', 'endpoints'] }
 const DEFAULT_NAMESPACE = 'default'
 const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/
 const NAME_MAX = 253
@@ -52,10 +62,30 @@ export function parseEndpoints(text: string, file: string): ParsedEndpoints {
   }
   second?.fail('a second document', 'put all endpoints into one list')
   const taken = new Taken()
-  const endpoints = (root.items() ?? []).map((item) => parseEndpoint(item, taken))
+  const { listAt, shared } = parseFile(root)
+  const endpoints = (listAt?.items() ?? []).map((item) => parseEndpoint(item, taken, shared))
   return {
     endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
     problems: inTextOrder(documents.flatMap((document) => document.problems)),
+  }
+}
+
+type LabelMap = Readonly<Record<string, string>>
+
+/** A list of endpoints, or a mapping that holds one beside the labels of namespaces. */
+function parseFile(root: Cursor): { listAt: Cursor | undefined; shared: ReadonlyMap<string, LabelMap> } {
+  const shared = new Map<string, LabelMap>()
+  if (!root.isMapping) return { listAt: root, shared }
+  const fields = root.fields(FILE)
+  for (const [namespace, at] of fields?.get('namespaceLabels')?.entries() ?? []) {
+    const problem = namespaceProblem(namespace)
+    if (problem !== undefined) at.failKey(`"${namespace}" is not a namespace`, problem)
+    const labels = parseLabels(at)
+    if (labels !== undefined) shared.set(namespace, labels)
+  }
+  return {
+    listAt: fields?.get('endpoints') ?? root.failMissing('endpoints', 'list them, or [] for none'),
+    shared,
   }
 }
 
@@ -76,7 +106,11 @@ class Taken {
   }
 }
 
-function parseEndpoint(at: Cursor, taken: Taken): EndpointSpec | undefined {
+function parseEndpoint(
+  at: Cursor,
+  taken: Taken,
+  shared: ReadonlyMap<string, LabelMap>,
+): EndpointSpec | undefined {
   const fields = at.fields(ENDPOINT)
   if (fields === undefined) return undefined
   const nameAt = fields.get('name') ?? at.failMissing('name', 'give the endpoint a name')
@@ -88,6 +122,10 @@ function parseEndpoint(at: Cursor, taken: Taken): EndpointSpec | undefined {
   }
   const labelsAt = fields.get('labels')
   const labels = labelsAt === undefined ? {} : parseLabels(labelsAt)
+  const ownAt = fields.get('namespaceLabels')
+  const own = ownAt === undefined ? {} : parseLabels(ownAt)
+  const portsAt = fields.get('ports')
+  const ports = portsAt === undefined ? [] : parsePorts(portsAt)
   const deviceAt =
     fields.get('device') ?? at.failMissing('device', "name the host side of the endpoint's veth")
   const device = deviceAt === undefined ? undefined : parseDevice(deviceAt)
@@ -95,8 +133,18 @@ function parseEndpoint(at: Cursor, taken: Taken): EndpointSpec | undefined {
   const addressesAt = fields.get('addresses') ?? at.failMissing('addresses', 'list at least one address')
   const addresses = addressesAt === undefined ? undefined : parseAddresses(addressesAt, taken)
   if (name === undefined || namespace === undefined || labels === undefined) return undefined
-  if (device === undefined || addresses === undefined) return undefined
-  return { name, namespace, labels, device, addresses }
+  if (device === undefined || addresses === undefined || own === undefined || ports === undefined)
+    return undefined
+  const namespaceLabels = { ...shared.get(namespace), ...own }
+  return {
+    name,
+    namespace,
+    labels,
+    ...(Object.keys(namespaceLabels).length === 0 ? {} : { namespaceLabels }),
+    ...(ports.length === 0 ? {} : { ports }),
+    device,
+    addresses,
+  }
 }
 
 function parseName(at: Cursor): string | undefined {

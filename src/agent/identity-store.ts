@@ -15,28 +15,27 @@ import { z } from 'zod'
 import { asIdentity } from '../lib/brands.ts'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import type { IdentityStore } from '../policy/identity-allocator.ts'
-import {
-  FIRST_ALLOCATED_IDENTITY,
-  LAST_ALLOCATED_IDENTITY,
-  type LabelledIdentity,
-} from '../policy/identity.ts'
+import { CLUSTER_RANGE, type IdentityRange, type LabelledIdentity } from '../policy/identity.ts'
 import { LabelSet } from '../policy/labels.ts'
 
-const FORMAT = z.strictObject({
-  version: z.literal(1),
-  identities: z.array(
-    z.strictObject({
-      identity: z.number().int().min(FIRST_ALLOCATED_IDENTITY).max(LAST_ALLOCATED_IDENTITY),
-      labels: z.array(z.string().min(1)),
-    }),
-  ),
-})
+const formatOf = ({ first, last }: IdentityRange) =>
+  z.strictObject({
+    version: z.literal(1),
+    identities: z.array(
+      z.strictObject({
+        identity: z.number().int().min(first).max(last),
+        labels: z.array(z.string().min(1)),
+      }),
+    ),
+  })
 
 export class FileIdentityStore implements IdentityStore {
   readonly #path: string
+  readonly #format: ReturnType<typeof formatOf>
 
-  constructor(path: string) {
+  constructor(path: string, range: IdentityRange = CLUSTER_RANGE) {
     this.#path = path
+    this.#format = formatOf(range)
   }
 
   /** A file that does not exist is empty. @throws WeirError CONFIG_INVALID when it cannot be used. */
@@ -74,7 +73,7 @@ export class FileIdentityStore implements IdentityStore {
 
   #read(): LabelledIdentity[] {
     try {
-      const { identities } = FORMAT.parse(JSON.parse(readFileSync(this.#path, 'utf8')))
+      const { identities } = this.#format.parse(JSON.parse(readFileSync(this.#path, 'utf8')))
       return identities.map(({ identity, labels }) => ({
         identity: asIdentity(identity),
         labels: LabelSet.parse(labels),

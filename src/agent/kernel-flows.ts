@@ -1,7 +1,8 @@
-// Packets that the kernel dropped, as flow records like those of the proxy.
+// Packets that the kernel dropped, and flows that it passed in audit, as flow records like those of the proxy.
 import type { Flow, FlowEndpoint } from '../lib/flow.ts'
 import type { Identity } from '../lib/brands.ts'
 import type { DatapathEvent } from '../redirect/datapath-api.ts'
+import { AUDIT_REASON } from '../redirect/layouts.ts'
 
 const PROTOCOLS: Readonly<Record<number, 'TCP' | 'UDP' | 'ICMPv4' | 'ICMPv6'>> = {
   1: 'ICMPv4',
@@ -20,22 +21,23 @@ export interface FlowContext {
 }
 
 /** Reasons that are the word of a policy; all others are about the packet or the machine. */
-const POLICY_REASONS: ReadonlySet<string> = new Set(['POLICY_DENIED', 'POLICY_DENY'])
+const POLICY_REASONS: ReadonlySet<string> = new Set(['POLICY_DENIED', 'POLICY_DENY', AUDIT_REASON])
 
 export function kernelFlow(event: DatapathEvent, context: FlowContext): Flow {
   const protocol = PROTOCOLS[event.protocol]
   const isIPv6 = event.source.includes(':')
+  const isAudit = event.reason === AUDIT_REASON
   return {
     time: context.time,
-    verdict: 'DROPPED',
-    drop_reason_desc: event.reason,
+    verdict: isAudit ? 'AUDIT' : 'DROPPED',
+    ...(isAudit ? {} : { drop_reason_desc: event.reason }),
     IP: { source: event.source, destination: event.destination, ipVersion: isIPv6 ? 'IPv6' : 'IPv4' },
     l4: l4Of(event, protocol),
     source: context.describe(event.source, event.sourceIdentity),
     destination: context.describe(event.destination, event.destinationIdentity),
     Type: 'L3_L4',
     traffic_direction: event.direction === 'ingress' ? 'INGRESS' : 'EGRESS',
-    Summary: `${protocol ?? `IP protocol ${event.protocol}`} dropped: ${event.reason}`,
+    Summary: `${protocol ?? `IP protocol ${event.protocol}`} ${isAudit ? 'passed in audit' : 'dropped'}: ${event.reason}`,
     weir: { where: 'kernel', rule: ruleOf(event, context), reason: event.reason, revision: context.revision },
   }
 }

@@ -2,7 +2,7 @@
 import { lstat, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorMessage, WeirError } from '../lib/errors.ts'
-import type { ParsedPolicies } from '../policy/cilium/parse.ts'
+import type { ParsedPolicies } from '../policy/parse.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { FileWatch } from './file-watch.ts'
 import { PolicySources, type PolicyFile, type PolicySource } from './policy-sources.ts'

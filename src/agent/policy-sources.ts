@@ -2,7 +2,7 @@
 // come in. A broken policy never opens a gate: its last good version stays.
 import { formatProblems, type Problem } from '../policy/problem.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
-import { nameTaken, type ParsedPolicies, type PolicyDocument } from '../policy/cilium/parse.ts'
+import { nameTaken, type ParsedPolicies, type PolicyDocument } from '../policy/parse.ts'
 
 /** `ok`: as in the file. `stale`: an older good version is in force. `rejected`: nothing of it is in force. */
 export type PolicySourceState = 'ok' | 'stale' | 'rejected'

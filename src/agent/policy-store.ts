@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { errorMessage, WeirError } from '../lib/errors.ts'
-import type { ParsedPolicies } from '../policy/cilium/parse.ts'
+import type { ParsedPolicies } from '../policy/parse.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 
 const FORMAT = z.array(z.strictObject({ file: z.string(), yaml: z.string() }))

@@ -1,22 +1,23 @@
-// Makes kernel and proxies follow the endpoints and policies that are wanted. One change at a time, in an
-// order in which nothing that neither the old nor the new state allows is allowed in between:
-// proxies learn first, then policy maps grow, then addresses and programs change, then policy maps shrink.
+// Makes kernel and proxies follow the endpoints and policies that are wanted. One change at a time, in steps of
+// which none lets an endpoint admit what neither the state before nor the one after the change admits: policies
+// change as a whole, identities are in policy maps before any address gets them, and leave after it lost them.
 import { asRevision, type EndpointId, type Identity, type Revision } from '../lib/brands.ts'
-import { formatPrefix, parsePrefix } from '../lib/address.ts'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
-import { HOST_IDENTITY } from '../policy/identity.ts'
+import { portTableKey } from '../policy/filter.ts'
+import type { LabelledIdentity } from '../policy/identity.ts'
 import type { IdentityAllocator } from '../policy/identity-allocator.ts'
 import { identityLabels } from '../policy/identity-labels.ts'
 import { endpointLabels, type LabelSet } from '../policy/labels.ts'
 import type { PolicySnapshot } from '../policy/network-policy.ts'
-import { diffPolicyMap } from '../policy/policy-map-diff.ts'
-import type { PolicyMapEntry } from '../policy/policy-map.ts'
-import { PolicyRepository, type PolicyChange, type PolicyEndpoint } from '../policy/repository.ts'
+import type { EndpointPolicy, PolicyChange, PolicyEndpoint, PolicyRepository } from '../policy/repository.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
+import { PolicyTransitions } from '../policy/transition.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
 import type { EndpointSpec } from './endpoints-document.ts'
 import type { EndpointRegistry } from './endpoint-registry.ts'
+import { Ipcache } from './ipcache.ts'
+import { installPolicy, readInstalled } from './policy-installer.ts'
 
 /** ready: enforced. waiting-for-device: nothing to attach to yet. locked: closed, see the message. */
 export type EndpointState = 'ready' | 'waiting-for-device' | 'locked'
@@ -41,6 +42,8 @@ export interface DesiredChange {
 export interface ReconcilerOptions {
   readonly datapath: Datapath
   readonly allocator: IdentityAllocator
+  /** Of numbers for prefixes. */
+  readonly prefixAllocator: IdentityAllocator
   readonly registry: EndpointRegistry
   /** Resolves when the proxies have the snapshot, or after a timeout. Never rejects. */
   readonly publish: (snapshot: PolicySnapshot) => Promise<unknown>
@@ -54,23 +57,32 @@ interface Managed extends ManagedEndpoint {
   labels: LabelSet
   state: EndpointState
   message: string
-  /** What the kernel holds; undefined = to be read from it. */
-  installed: readonly PolicyMapEntry[] | undefined
+  /** What the kernel holds; undefined = not known. */
+  installed: EndpointPolicy | undefined
 }
 
 export class Reconciler {
-  readonly repository = new PolicyRepository()
   readonly #options: ReconcilerOptions
+  readonly #policies: PolicyTransitions
+  readonly #ipcache: Ipcache
   readonly #endpoints = new Map<string, Managed>()
-  #ipcache: Map<string, Identity> | undefined
+  readonly #byId = new Map<EndpointId, Managed>()
   /** Changes wait for the one before them, whatever became of it. */
   #queue: Promise<void> = Promise.resolve()
+  /** Until the first change is in force, addresses in the kernel keep what an earlier agent gave them. */
   #isStarted = false
+  #publishedRevision = 0
   readonly #firstRevision: Revision
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
+    this.#policies = new PolicyTransitions(options.prefixAllocator)
+    this.#ipcache = new Ipcache(options.datapath)
     this.#firstRevision = options.datapath.revision()
+  }
+
+  get repository(): PolicyRepository {
+    return this.#policies.repository
   }
 
   /** Sorted by `namespace/name`. */
@@ -79,7 +91,7 @@ export class Reconciler {
   }
 
   endpoint(id: number): ManagedEndpoint | undefined {
-    return [...this.#endpoints.values()].find((endpoint) => endpoint.id === id)
+    return this.#byId.get(id as EndpointId)
   }
 
   /** Of the policy set in force; grows across restarts. */
@@ -116,37 +128,109 @@ export class Reconciler {
     if (this.#isStarted) this.#updateIpcache()
   }
 
-  async #apply(change: DesiredChange): Promise<void> {
-    const plan = this.#planEndpoints(change.endpoints)
-    const update = this.repository.update({
-      setPolicies: change.setPolicies ?? [],
-      removePolicies: change.removePolicies ?? [],
-      setEndpoints: plan.set.map((endpoint) => toPolicyEndpoint(endpoint)),
-      removeEndpoints: plan.removed.map(({ id }) => id),
-    })
-    for (const endpoint of plan.set) this.#endpoints.set(keyOf(endpoint.spec), endpoint)
-    for (const endpoint of plan.removed) this.#endpoints.delete(keyOf(endpoint.spec))
+  async #apply({ endpoints, setPolicies = [], removePolicies = [] }: DesiredChange): Promise<void> {
+    // Policies first: an endpoint that is new must not be open until its policies come.
+    const changed = await this.#applyPolicies(setPolicies, removePolicies)
+    if (endpoints !== undefined) await this.#applyEndpoints(endpoints)
     this.#isStarted = true
-
-    await this.#options.publish(this.#snapshot())
-    const deletions = this.#growPolicyMaps(update)
-    for (const endpoint of plan.set) this.#attach(endpoint)
     this.#updateIpcache()
-    this.#shrinkPolicyMaps(deletions)
-    for (const { id, spec } of plan.removed) this.#forget(keyOf(spec), id, spec.device)
-    if (change.endpoints !== undefined) this.#forgetLeftovers()
+    if (this.#publishedRevision !== this.revision) await this.#publish()
     this.#options.datapath.setRevision(this.revision)
-    this.#options.log.info(
-      { revision: this.revision, endpointsChanged: update.endpoints.length },
-      'policy in force',
+    this.#options.log.info({ revision: this.revision, endpointsChanged: changed }, 'policy in force')
+  }
+
+  async #applyPolicies(set: readonly ParsedPolicy[], removed: readonly string[]): Promise<number> {
+    if (set.length + removed.length === 0) return 0
+    let changed = 0
+    for (const step of this.#policies.update({ setPolicies: set, removePolicies: removed })) {
+      if (step.what === 'prefixes') this.#updateIpcache()
+      else {
+        changed = Math.max(changed, step.change.endpoints.length)
+        await this.#enforce(step.change)
+      }
+    }
+    return changed
+  }
+
+  async #applyEndpoints(specs: readonly EndpointSpec[]): Promise<void> {
+    const { set, removed } = this.#planEndpoints(specs)
+    if (set.length + removed.length > 0) {
+      const peers = this.#peersOf([...set, ...removed])
+      await this.#enforce(this.repository.update({ addPeers: peers }))
+      for (const group of groupMoves(set, (endpoint) => this.#endpoints.get(keyOf(endpoint.spec)))) {
+        await this.#setEndpoints(group)
+      }
+      for (const endpoint of removed) this.#delete(endpoint)
+      this.#updateIpcache()
+      for (const { id, spec } of removed) this.#forget(keyOf(spec), id, spec.device)
+      const removeEndpoints = removed.map(({ id }) => id)
+      const removePeers = peers.map(({ identity }) => identity)
+      await this.#enforce(this.repository.update({ removeEndpoints, removePeers }))
+      for (const identity of removePeers) {
+        if (this.repository.labelsOf(identity) === undefined) this.#options.allocator.release(identity)
+      }
+    }
+    this.#forgetLeftovers()
+  }
+
+  /** Identities that some address has or gets in the course of the change. */
+  #peersOf(moving: readonly Managed[]): LabelledIdentity[] {
+    const former = moving.flatMap(({ spec }) => this.#endpoints.get(keyOf(spec)) ?? [])
+    const peers = new Map(
+      [...former, ...moving].map(({ identity, labels }) => [identity, { identity, labels }]),
     )
+    if (!this.#isStarted) {
+      const { allocator, prefixAllocator } = this.#options
+      for (const identity of this.#ipcache.identities()) {
+        const labels = allocator.labelsOf(identity) ?? prefixAllocator.labelsOf(identity)
+        if (labels !== undefined) peers.set(identity, { identity, labels })
+      }
+    }
+    return [...peers.values()].filter(({ identity }) => !this.#policies.holdsPrefix(identity))
+  }
+
+  async #setEndpoints(group: readonly Managed[]): Promise<void> {
+    const change = this.repository.update({
+      setEndpoints: group.map((endpoint) => toPolicyEndpoint(endpoint)),
+    })
+    for (const endpoint of group) this.#insert(endpoint)
+    await this.#enforce(change)
+    for (const endpoint of group) this.#attach(endpoint)
+    if (this.#isStarted) this.#updateIpcache()
+  }
+
+  #insert(endpoint: Managed): void {
+    this.#endpoints.set(keyOf(endpoint.spec), endpoint)
+    this.#byId.set(endpoint.id, endpoint)
+  }
+
+  #delete(endpoint: Managed): void {
+    this.#endpoints.delete(keyOf(endpoint.spec))
+    this.#byId.delete(endpoint.id)
+  }
+
+  /** Proxies first: what the kernel steers to them they must know. */
+  async #enforce(change: PolicyChange): Promise<void> {
+    if (change.endpoints.length === 0) return
+    await this.#publish()
+    for (const { id, after } of change.endpoints) {
+      const endpoint = this.#byId.get(id)
+      if (endpoint !== undefined && after !== undefined) this.#install(endpoint, after)
+    }
+  }
+
+  async #publish(): Promise<void> {
+    this.#publishedRevision = this.revision
+    await this.#options.publish(this.#snapshot())
   }
 
   /** Compares with what is managed; identities of all that is new are allocated at once. */
   #planEndpoints(specs: readonly EndpointSpec[] | undefined): { set: Managed[]; removed: Managed[] } {
     if (specs === undefined) return { set: [], removed: [] }
     const fresh = specs.filter((spec) => !isSameSpec(this.#endpoints.get(keyOf(spec))?.spec, spec))
-    const labels = fresh.map((spec) => identityLabels(endpointLabels(spec.namespace, spec.labels)))
+    const labels = fresh.map((spec) =>
+      identityLabels(endpointLabels(spec.namespace, spec.labels, spec.namespaceLabels)),
+    )
     const identities = this.#options.allocator.allocate(labels)
     const set = fresh.map((spec, i): Managed => {
       const key = keyOf(spec)
@@ -188,53 +272,25 @@ export class Reconciler {
     }
   }
 
-  /** @returns what is left to delete, by endpoint */
-  #growPolicyMaps(update: PolicyChange): Map<Managed, readonly PolicyMapEntry[]> {
-    const deletions = new Map<Managed, readonly PolicyMapEntry[]>()
-    for (const { id, after } of update.endpoints) {
-      const endpoint = [...this.#endpoints.values()].find((candidate) => candidate.id === id)
-      if (endpoint === undefined || after === undefined) continue
-      const diff = diffPolicyMap(this.#installedEntries(endpoint), after.mapEntries)
-      if (this.#growPolicyMap(endpoint, diff.additions, after.mapEntries))
-        deletions.set(endpoint, diff.deletions)
-    }
-    return deletions
-  }
-
-  #installedEntries(endpoint: Managed): readonly PolicyMapEntry[] {
-    // A locked endpoint holds nothing: its full policy is tried again.
-    if (endpoint.state === 'locked') return []
-    return endpoint.installed ?? this.#options.datapath.listPolicy(endpoint.id)
-  }
-
-  #growPolicyMap(
-    endpoint: Managed,
-    additions: readonly PolicyMapEntry[],
-    wanted: readonly PolicyMapEntry[],
-  ): boolean {
+  #install(endpoint: Managed, wanted: EndpointPolicy): void {
     const { datapath, log } = this.#options
     try {
-      datapath.applyPolicy(endpoint.id, additions, [])
+      // A locked endpoint holds nothing: its full policy is tried again.
+      const held =
+        endpoint.state === 'locked' ? 'nothing' : (endpoint.installed ?? readInstalled(datapath, endpoint.id))
+      installPolicy(datapath, endpoint.id, held, wanted)
     } catch (error) {
       datapath.lockEndpoint(endpoint.id)
       endpoint.state = 'locked'
       endpoint.message = errorMessage(error)
-      endpoint.installed = []
+      endpoint.installed = undefined
       log.error({ endpoint: keyOf(endpoint.spec), error: endpoint.message }, 'endpoint locked: all is denied')
-      return false
-    }
-    if (endpoint.state === 'locked') {
-      endpoint.state = 'waiting-for-device'
-      this.#attach(endpoint)
+      return
     }
     endpoint.installed = wanted
-    return true
-  }
-
-  #shrinkPolicyMaps(deletions: ReadonlyMap<Managed, readonly PolicyMapEntry[]>): void {
-    for (const [endpoint, entries] of deletions) {
-      if (entries.length > 0) this.#options.datapath.applyPolicy(endpoint.id, [], entries)
-    }
+    if (endpoint.state !== 'locked') return
+    endpoint.state = 'waiting-for-device'
+    this.#attach(endpoint)
   }
 
   #attach(endpoint: Managed): void {
@@ -256,20 +312,14 @@ export class Reconciler {
   }
 
   #updateIpcache(): void {
-    const { datapath } = this.#options
-    const current = this.#ipcache ?? readIpcache(datapath)
-    const wanted = new Map<string, Identity>()
-    for (const address of this.#options.hostAddresses()) wanted.set(hostPrefix(address), HOST_IDENTITY)
-    for (const { spec, identity } of this.#endpoints.values()) {
-      for (const address of spec.addresses) wanted.set(hostPrefix(address), identity)
-    }
-    for (const [prefix, identity] of wanted) {
-      if (current.get(prefix) !== identity) datapath.setIpcache(prefix, identity)
-    }
-    for (const prefix of current.keys()) {
-      if (!wanted.has(prefix)) datapath.deleteIpcache(prefix)
-    }
-    this.#ipcache = wanted
+    if (!this.#isStarted) return
+    this.#ipcache.update({
+      prefixes: this.#policies.prefixes(),
+      host: this.#options.hostAddresses(),
+      endpoints: [...this.#endpoints.values()].flatMap(({ spec, identity }) => {
+        return spec.addresses.map((address) => [address, identity] as const)
+      }),
+    })
   }
 
   #forget(key: string, id: EndpointId, device: string): void {
@@ -296,16 +346,24 @@ export function keyOf(spec: { readonly namespace: string; readonly name: string 
   return `${spec.namespace}/${spec.name}`
 }
 
-function hostPrefix(address: string): string {
-  return formatPrefix(parsePrefix(address))
-}
-
-function readIpcache(datapath: Datapath): Map<string, Identity> {
-  return new Map(datapath.listIpcache().map(({ prefix, identity }) => [prefix, identity]))
+/** New endpoints all at once; those that change identity one by one, so that at most one end of a flow moves. */
+function* groupMoves(
+  set: readonly Managed[],
+  before: (endpoint: Managed) => Managed | undefined,
+): Iterable<Managed[]> {
+  const together: Managed[] = []
+  const single: Managed[] = []
+  for (const endpoint of set) {
+    const old = before(endpoint)
+    if (old === undefined || old.identity === endpoint.identity) together.push(endpoint)
+    else single.push(endpoint)
+  }
+  if (together.length > 0) yield together
+  for (const endpoint of single) yield [endpoint]
 }
 
 function toPolicyEndpoint({ id, identity, labels, spec }: Managed): PolicyEndpoint {
-  return { id, identity, labels, addresses: spec.addresses }
+  return { id, identity, labels, addresses: spec.addresses, ports: spec.ports ?? [] }
 }
 
 function isSameSpec(a: EndpointSpec | undefined, b: EndpointSpec): boolean {
@@ -313,6 +371,17 @@ function isSameSpec(a: EndpointSpec | undefined, b: EndpointSpec): boolean {
 }
 
 function canonical(spec: EndpointSpec): unknown {
-  const labels = Object.entries(spec.labels).sort(([x], [y]) => (x < y ? -1 : 1))
-  return [spec.name, spec.namespace, spec.device, [...spec.addresses].sort(), labels]
+  const sorted = (map: Readonly<Record<string, string>> = {}): unknown => {
+    return Object.entries(map).sort(([x], [y]) => (x < y ? -1 : 1))
+  }
+  const { name, namespace, device, addresses, labels, namespaceLabels, ports = [] } = spec
+  return [
+    name,
+    namespace,
+    device,
+    [...addresses].sort(),
+    sorted(labels),
+    sorted(namespaceLabels),
+    portTableKey(ports),
+  ]
 }

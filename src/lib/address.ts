@@ -90,3 +90,16 @@ export function formatPrefix(prefix: Prefix): string {
   const offset = isMappedIPv4(prefix.address) && prefix.bits >= 96 ? 96 : 0
   return `${formatAddress(prefix.address)}/${prefix.bits - offset}`
 }
+
+/** Whether every address of `inner` is in `outer`. */
+export function contains(outer: Prefix, inner: Prefix): boolean {
+  if (inner.bits < outer.bits) return false
+  return formatPrefix(truncate(inner.address, outer.bits)) === formatPrefix(outer)
+}
+
+/** The first `bits` of an address. */
+export function truncate(address: Uint8Array, bits: number): Prefix {
+  const masked = Uint8Array.from(address)
+  for (let bit = bits; bit < 128; bit++) masked[bit >> 3] = (masked[bit >> 3] ?? 0) & ~(0x80 >> (bit & 7))
+  return { address: masked, bits }
+}

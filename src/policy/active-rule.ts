@@ -1,9 +1,10 @@
 // One rule of an admitted policy at work: which identities it protects, and its filters. Filters do not
 // depend on the subject, so they are made once per change of the peers, however many identities share them.
 import type { Identity } from '../lib/brands.ts'
-import { makeFilters } from './filter.ts'
+import { elementFilters, type PeerView } from './element-filters.ts'
+import type { Filter } from './filter.ts'
 import type { RuleFilters } from './resolve.ts'
-import type { ParsedPolicy, Rule } from './rule-model.ts'
+import type { ParsedPolicy, PortName, Rule, RuleElement } from './rule-model.ts'
 import type { CachedSelector, SelectionChange, SelectorCache, SelectorUser } from './selector-cache.ts'
 import type { Selector } from './selector.ts'
 import type { Direction } from './network-policy.ts'
@@ -15,37 +16,49 @@ export interface ActiveRuleListener {
   filtersChanged(rule: ActiveRule): void
 }
 
-export class ActiveRule {
+export interface RuleSurroundings {
+  readonly subjects: SelectorCache
+  readonly peers: SelectorCache
+  /** Named ports of identities. */
+  readonly ports: Pick<PeerView, 'portsOf' | 'withPorts'>
+  readonly listener: ActiveRuleListener
+}
+
+/** Filters of an element; undefined = to be made. */
+interface Part {
+  readonly element: RuleElement
+  filters: readonly Filter[] | undefined
+}
+
+export class ActiveRule implements PeerView {
   readonly policy: ParsedPolicy
   /** Place among the rules of the policy. */
   readonly index: number
+  /** Whether filters depend on the port names of the subject. */
+  readonly usesOwnPorts: boolean
+  /** Whether filters depend on the port names of peers. */
+  readonly usesPeerPorts: boolean
   readonly #rule: Rule
-  readonly #peers: SelectorCache
-  readonly #subjects: SelectorCache
-  readonly #listener: ActiveRuleListener
+  readonly #around: RuleSurroundings
   readonly #subject: CachedSelector
   readonly #subjectUser: SelectorUser
   readonly #peerUser: SelectorUser
+  readonly #parts: Readonly<Record<Direction, readonly Part[]>>
   /** Peer selectors by key; undefined while the rule protects nobody, so that an idle rule costs nothing. */
   #bound: Map<string, CachedSelector> | undefined
-  #filters: Partial<Record<Direction, RuleFilters>> = {}
+  #filters: { [direction in Direction]?: RuleFilters | undefined } = {}
 
-  constructor(
-    policy: ParsedPolicy,
-    index: number,
-    rule: Rule,
-    caches: { readonly subjects: SelectorCache; readonly peers: SelectorCache },
-    listener: ActiveRuleListener,
-  ) {
+  constructor(policy: ParsedPolicy, index: number, rule: Rule, around: RuleSurroundings) {
     this.policy = policy
     this.index = index
+    this.usesOwnPorts = usesNames(rule.ingress.elements)
+    this.usesPeerPorts = usesNames(rule.egress.elements)
     this.#rule = rule
-    this.#peers = caches.peers
-    this.#subjects = caches.subjects
-    this.#listener = listener
+    this.#around = around
+    this.#parts = { ingress: rule.ingress.elements.map(toPart), egress: rule.egress.elements.map(toPart) }
     this.#subjectUser = { selectionsChanged: (changes) => this.#subjectsChanged(changes) }
-    this.#peerUser = { selectionsChanged: () => this.#peersChanged() }
-    this.#subject = caches.subjects.add(rule.subject, this.#subjectUser)
+    this.#peerUser = { selectionsChanged: (changes) => this.#peersChanged(changes) }
+    this.#subject = around.subjects.add(rule.subject, this.#subjectUser)
     if (this.subjects.length > 0) this.#bind()
   }
 
@@ -55,43 +68,88 @@ export class ActiveRule {
   }
 
   filters(direction: Direction): RuleFilters {
-    const rules = this.#rule[direction]
-    return (this.#filters[direction] ??= {
-      defaultDeny: rules.defaultDeny,
-      filters: makeFilters(rules, (selector) => this.#bound?.get(selector.key)?.selection ?? []),
+    const known = this.#filters[direction]
+    if (known !== undefined) return known
+    const { defaultDeny, mode = 'enforce' } = this.#rule[direction]
+    const filters = this.#parts[direction].flatMap((part) => {
+      part.filters ??= elementFilters(part.element, direction, defaultDeny, this)
+      return part.filters
     })
+    return (this.#filters[direction] = { defaultDeny, mode, filters })
+  }
+
+  selection(selector: Selector): readonly Identity[] {
+    return this.#bound?.get(selector.key)?.selection ?? []
+  }
+
+  portsOf(identity: Identity): readonly PortName[] {
+    return this.#around.ports.portsOf(identity)
+  }
+
+  withPorts(): readonly Identity[] {
+    return this.#around.ports.withPorts()
+  }
+
+  /** Peers name their ports differently now. */
+  peerPortsChanged(): void {
+    this.#forgetFilters('egress', (element) => usesNames([element]))
   }
 
   /** Leave the caches. The listener is not told. */
   dispose(): void {
-    this.#subjects.remove(this.#subject, this.#subjectUser)
+    this.#around.subjects.remove(this.#subject, this.#subjectUser)
     this.#unbind()
   }
 
   #subjectsChanged(changes: readonly SelectionChange[]): void {
     if (this.subjects.length === 0) this.#unbind()
     else if (this.#bound === undefined) this.#bind()
-    for (const { added, removed } of changes) this.#listener.subjectsChanged(this, added, removed)
+    for (const { added, removed } of changes) this.#around.listener.subjectsChanged(this, added, removed)
   }
 
-  #peersChanged(): void {
-    this.#filters = {}
-    this.#listener.filtersChanged(this)
+  #peersChanged(changes: readonly SelectionChange[]): void {
+    const keys = new Set(changes.map(({ cached }) => cached.selector.key))
+    const isConcerned = ({ peers }: RuleElement): boolean => {
+      return peers !== 'any' && peers.some(({ key }) => keys.has(key))
+    }
+    this.#forgetFilters('ingress', isConcerned)
+    this.#forgetFilters('egress', isConcerned)
+  }
+
+  #forgetFilters(direction: Direction, isConcerned: (element: RuleElement) => boolean): void {
+    const parts = this.#parts[direction].filter(({ element }) => isConcerned(element))
+    for (const part of parts) part.filters = undefined
+    if (parts.length === 0) return
+    this.#filters[direction] = undefined
+    this.#around.listener.filtersChanged(this)
   }
 
   #bind(): void {
-    this.#filters = {}
+    this.#forgetAll()
     const selectors = peerSelectors(this.#rule)
     this.#bound = new Map(
-      selectors.map((selector) => [selector.key, this.#peers.add(selector, this.#peerUser)]),
+      selectors.map((selector) => [selector.key, this.#around.peers.add(selector, this.#peerUser)]),
     )
   }
 
   #unbind(): void {
-    for (const cached of this.#bound?.values() ?? []) this.#peers.remove(cached, this.#peerUser)
+    for (const cached of this.#bound?.values() ?? []) this.#around.peers.remove(cached, this.#peerUser)
     this.#bound = undefined
-    this.#filters = {}
+    this.#forgetAll()
   }
+
+  #forgetAll(): void {
+    this.#filters = {}
+    for (const part of [...this.#parts.ingress, ...this.#parts.egress]) part.filters = undefined
+  }
+}
+
+function toPart(element: RuleElement): Part {
+  return { element, filters: undefined }
+}
+
+function usesNames(elements: readonly RuleElement[]): boolean {
+  return elements.some(({ grants }) => grants.some(({ named }) => named.length > 0))
 }
 
 function peerSelectors({ ingress, egress }: Rule): readonly Selector[] {

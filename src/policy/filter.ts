@@ -1,78 +1,135 @@
-// Rule elements with their selectors resolved to identities: what both the kernel's and the proxy's form of
-// a policy are made of.
+// Rule elements with their selectors resolved to identities and their named ports to numbers: what both the
+// kernel's and the proxy's form of a policy are made of.
 import type { Identity } from '../lib/brands.ts'
-import type { HttpRule, PortRule } from './network-policy.ts'
-import type { PolicyMapVerdict } from './policy-map.ts'
-import { DEFAULT_LEVEL, NORMAL_LEVEL, precedence } from './precedence.ts'
+import { inMode } from './mode.ts'
+import type { HttpRule, PortRule, RuleMode } from './network-policy.ts'
+import {
+  DEFAULT_DENY_LEVEL,
+  DEFAULT_LEVEL,
+  passPrecedence,
+  precedence,
+  type RuleVerdict,
+} from './precedence.ts'
 import {
   EVERYTHING,
-  type DirectionRules,
+  type NamedPort,
   type PortGrant,
+  type PortName,
   type PortSpan,
   type RuleElement,
 } from './rule-model.ts'
-import type { Selector } from './selector.ts'
 
+/** Immutable. Filters of a grant before and after a change of its peers have the very same `spans`. */
 export interface Filter {
-  readonly verdict: PolicyMapVerdict
+  readonly verdict: RuleVerdict
   readonly spans: readonly PortSpan[]
-  /** Peers, precedence and L7 rules. Its identities are never an empty list. */
+  /** To be looked up at the subject: see `withPortsOf`. */
+  readonly named: readonly NamedPort[]
+  /** Peers, precedence, mode and L7 rules. Its identities are never an empty list. */
   readonly rule: PortRule
 }
 
-/** The identities that a selector selects, sorted. */
-export type Selections = (selector: Selector) => readonly Identity[]
-
 /** Applies to what no rule closes. */
-export const DEFAULT_ALLOW: Filter = {
-  verdict: 'allow',
-  spans: [EVERYTHING],
-  rule: {
-    name: 'default allow',
-    precedence: precedence(DEFAULT_LEVEL, 'allow'),
-    deny: false,
-    remoteIdentities: undefined,
-    http: undefined,
-  },
+export const DEFAULT_ALLOW = wildcard('default allow', DEFAULT_LEVEL, 'allow', undefined)
+
+/** What a default deny would do that is not enforced. */
+export const UNENFORCED_DEFAULT_DENY: Readonly<Record<Exclude<RuleMode, 'enforce'>, Filter>> = {
+  audit: wildcard('default deny', DEFAULT_DENY_LEVEL, 'deny', 'audit'),
+  shadow: wildcard('default deny', DEFAULT_DENY_LEVEL, 'deny', 'shadow'),
 }
 
-/** Filters of one direction of one rule. Elements whose peers select nobody at present make none. */
-export function makeFilters(rules: DirectionRules, selections: Selections): Filter[] {
-  return rules.elements.flatMap((element) => {
-    const identities = element.peers === 'any' ? undefined : union(element.peers.map(selections))
-    if (identities?.length === 0) return []
-    return element.grants.map((grant) => makeFilter(element, grant, identities, rules.defaultDeny))
-  })
-}
-
-function makeFilter(
-  element: RuleElement,
-  grant: PortGrant,
-  remoteIdentities: readonly Identity[] | undefined,
-  defaultDeny: boolean,
+function wildcard(
+  name: string,
+  level: number,
+  verdict: 'allow' | 'deny',
+  mode: RuleMode | undefined,
 ): Filter {
-  const verdict = element.deny ? 'deny' : grant.http === undefined ? 'allow' : 'redirect'
   return {
     verdict,
-    spans: grant.spans,
+    spans: [EVERYTHING],
+    named: [],
     rule: {
-      name: element.name,
-      precedence: precedence(NORMAL_LEVEL, verdict),
-      deny: element.deny,
-      remoteIdentities,
-      http: defaultDeny ? grant.http : withEveryRequest(element, grant.http),
+      name,
+      precedence: precedence(level, verdict),
+      deny: verdict === 'deny',
+      remoteIdentities: undefined,
+      http: undefined,
+      ...inMode(mode),
     },
   }
 }
 
-/** A rule that does not close the direction must not refuse requests either: it only shows them. */
-function withEveryRequest(element: RuleElement, http: readonly HttpRule[] | undefined): PortRule['http'] {
-  if (http === undefined) return undefined
-  return [...http, { name: `${element.name} (default deny is off)`, headers: [] }]
+/**
+ * The filter of a grant for peers that are not an empty list; undefined = any peer.
+ * @param defaultDeny of the rule: one that does not close the direction must not refuse requests either.
+ */
+export function makeFilter(
+  element: RuleElement,
+  { spans, named, http }: PortGrant,
+  remoteIdentities: readonly Identity[] | undefined,
+  defaultDeny: boolean,
+): Filter {
+  const { name, action, level, mode } = element
+  const verdict = action === 'allow' && http !== undefined ? 'redirect' : action
+  return {
+    verdict,
+    spans,
+    named,
+    rule: {
+      name,
+      precedence: precedence(level, verdict),
+      deny: action === 'deny',
+      ...(action === 'pass' ? { passPrecedence: passPrecedence(level) } : {}),
+      remoteIdentities,
+      http: defaultDeny ? http : withEveryRequest(name, http),
+      ...inMode(mode),
+    },
+  }
 }
 
-function union(lists: readonly (readonly Identity[])[]): readonly Identity[] {
-  const [first = [], ...others] = lists
-  if (others.every((list) => list.length === 0)) return first
-  return [...new Set(lists.flat())].sort((a, b) => a - b)
+const openLists = new WeakMap<readonly HttpRule[], readonly HttpRule[]>()
+
+/** The same list each time, so that filters of one grant stay comparable. */
+function withEveryRequest(name: string, http: readonly HttpRule[] | undefined): PortRule['http'] {
+  if (http === undefined) return undefined
+  const known = openLists.get(http)
+  if (known !== undefined) return known
+  const open = [...http, { name: `${name} (default deny is off)`, headers: [] }]
+  openLists.set(http, open)
+  return open
+}
+
+export function isForAnyPeer({ rule }: Filter): boolean {
+  return rule.remoteIdentities === undefined
+}
+
+/** Names as the spans of the table's ports; those that are not in it grant nothing. */
+export function namedSpans(named: readonly NamedPort[], table: readonly PortName[]): PortSpan[] {
+  return named.flatMap(({ name, protocol }) => {
+    const ports = table.filter((entry) => entry.name === name && entry.protocol === protocol)
+    return ports.map(({ port }) => ({ protocol, firstPort: port, lastPort: port }))
+  })
+}
+
+/** Key of a table of port names: equal for equal tables. */
+export function portTableKey(table: readonly PortName[]): string {
+  return table
+    .map(({ name, protocol, port }) => `${name}=${port}/${protocol}`)
+    .sort()
+    .join()
+}
+
+const resolvedByTable = new WeakMap<Filter, Map<string, Filter>>()
+
+/** Named ports of the subject resolved. Equal arguments give the same object. May end up without spans. */
+export function withPortsOf(filter: Filter, table: readonly PortName[], tableKey: string): Filter {
+  if (filter.named.length === 0) return filter
+  let known = resolvedByTable.get(filter)
+  if (known === undefined) resolvedByTable.set(filter, (known = new Map<string, Filter>()))
+  let resolved = known.get(tableKey)
+  if (resolved === undefined) {
+    resolved = { ...filter, spans: [...filter.spans, ...namedSpans(filter.named, table)], named: [] }
+    known.set(tableKey, resolved)
+  }
+  return resolved
 }

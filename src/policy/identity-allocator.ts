@@ -1,7 +1,7 @@
 // Gives each distinct set of labels a number, and the same number again after a restart.
 import { asIdentity, type Identity } from '../lib/brands.ts'
 import { WeirError } from '../lib/errors.ts'
-import { FIRST_ALLOCATED_IDENTITY, LAST_ALLOCATED_IDENTITY, type LabelledIdentity } from './identity.ts'
+import { CLUSTER_RANGE, type IdentityRange, type LabelledIdentity } from './identity.ts'
 import type { LabelSet } from './labels.ts'
 
 export interface IdentityAllocator {
@@ -27,16 +27,19 @@ export interface IdentityStore {
 /** Deterministic: new label sets get the lowest free number, in the order of the calls. */
 export class LocalIdentityAllocator implements IdentityAllocator {
   readonly #store: IdentityStore | undefined
+  readonly #range: IdentityRange
   readonly #byLabels = new Map<string, Identity>()
   readonly #byNumber = new Map<Identity, LabelSet>()
   readonly #released = new Set<Identity>()
-  #next = FIRST_ALLOCATED_IDENTITY
+  #next: number
   /** False also after a save that failed: the next call tries again. */
   #isSaved = true
 
   /** Without a store, numbers live as long as the allocator. */
-  constructor(store?: IdentityStore) {
+  constructor(store?: IdentityStore, range: IdentityRange = CLUSTER_RANGE) {
     this.#store = store
+    this.#range = range
+    this.#next = range.first
     for (const { identity, labels } of store?.load() ?? []) {
       this.#assign(identity, labels)
       // Unless somebody asks for it again, a number of an earlier life may be reused.
@@ -75,14 +78,15 @@ export class LocalIdentityAllocator implements IdentityAllocator {
   }
 
   #free(): Identity {
-    while (this.#next <= LAST_ALLOCATED_IDENTITY && this.#byNumber.has(asIdentity(this.#next))) this.#next++
-    if (this.#next <= LAST_ALLOCATED_IDENTITY) return asIdentity(this.#next)
-    const [reused] = [...this.#released].sort((a, b) => a - b)
+    const { first, last } = this.#range
+    while (this.#next <= last && this.#byNumber.has(asIdentity(this.#next))) this.#next++
+    if (this.#next <= last) return asIdentity(this.#next)
+    const reused = lowest(this.#released)
     if (reused === undefined) {
       throw new WeirError(
         'ENDPOINTS_INVALID',
-        `allocate identity: all ${LAST_ALLOCATED_IDENTITY - FIRST_ALLOCATED_IDENTITY + 1} numbers are in use`,
-        { mend: 'give endpoints of one workload the same labels' },
+        `allocate identity: all ${last - first + 1} numbers are in use`,
+        { mend: 'give endpoints of one workload the same labels, and name fewer prefixes in policies' },
       )
     }
     const labels = this.#byNumber.get(reused)
@@ -93,4 +97,10 @@ export class LocalIdentityAllocator implements IdentityAllocator {
   #all(): LabelledIdentity[] {
     return [...this.#byNumber].sort(([a], [b]) => a - b).map(([identity, labels]) => ({ identity, labels }))
   }
+}
+
+function lowest(numbers: Iterable<Identity>): Identity | undefined {
+  let found: Identity | undefined
+  for (const number of numbers) if (found === undefined || number < found) found = number
+  return found
 }

@@ -7,6 +7,18 @@ export const ANY_IDENTITY = asIdentity(0)
 export const FIRST_ALLOCATED_IDENTITY = 256
 /** Only 16 bits of a number travel in marks without a cluster id. */
 export const LAST_ALLOCATED_IDENTITY = 65_535
+/** Numbers of this node only, for prefixes; they never travel. */
+export const FIRST_LOCAL_IDENTITY = 0x0100_0001
+export const LAST_LOCAL_IDENTITY = 0x0100_ffff
+
+export interface IdentityRange {
+  readonly first: number
+  /** Inclusive. */
+  readonly last: number
+}
+
+export const CLUSTER_RANGE: IdentityRange = { first: FIRST_ALLOCATED_IDENTITY, last: LAST_ALLOCATED_IDENTITY }
+export const LOCAL_RANGE: IdentityRange = { first: FIRST_LOCAL_IDENTITY, last: LAST_LOCAL_IDENTITY }
 
 export const RESERVED_IDENTITIES = {
   unknown: 0,
@@ -32,7 +44,8 @@ export const WORLD_IDENTITY = asIdentity(RESERVED_IDENTITIES.world)
 
 /**
  * Reserved identities that packets can carry here, so that selectors must know them. The split world
- * (9, 10) and the aggregates (11 to 14) are left out: the datapath calls all outside addresses `world`.
+ * (9, 10) is left out, because outside addresses are `world` unless a policy tells the families apart; and so
+ * are the aggregates (11 to 14).
  */
 const PEER_NAMES = [
   'host',

@@ -17,6 +17,9 @@ export const ANY_SOURCE = 'any'
 export const NAMESPACE_KEY = 'io.kubernetes.pod.namespace'
 /** Followed by the key of a label of the namespace that the endpoint lives in. */
 export const NAMESPACE_LABELS_PREFIX = 'io.cilium.k8s.namespace.labels.'
+export const CLUSTER_KEY = 'io.cilium.k8s.policy.cluster'
+/** Value of CLUSTER_KEY for endpoints of this cluster; those without the label are of this cluster too. */
+export const LOCAL_CLUSTER = 'default'
 
 /** `source:key=value`; the `=` is left out when the value is empty, as in `reserved:host`. */
 export function formatLabel(label: Label): string {
@@ -142,8 +145,15 @@ export class LabelSet {
   }
 }
 
-/** Labels of an endpoint as policy sees them: its own with the source `k8s`, and its namespace. */
-export function endpointLabels(namespace: string, labels: Readonly<Record<string, string>>): LabelSet {
+/** Labels of an endpoint as policy sees them: its own with the source `k8s`, its namespace and the labels of that. */
+export function endpointLabels(
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  namespaceLabels: Readonly<Record<string, string>> = {},
+): LabelSet {
   const own = Object.entries(labels).map(([key, value]) => ({ source: K8S_SOURCE, key, value }))
-  return new LabelSet([...own, { source: K8S_SOURCE, key: NAMESPACE_KEY, value: namespace }])
+  const inherited = Object.entries(namespaceLabels).map(([key, value]) => {
+    return { source: K8S_SOURCE, key: `${NAMESPACE_LABELS_PREFIX}${key}`, value }
+  })
+  return new LabelSet([...own, ...inherited, { source: K8S_SOURCE, key: NAMESPACE_KEY, value: namespace }])
 }

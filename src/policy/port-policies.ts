@@ -3,10 +3,18 @@
 import type { Filter } from './filter.ts'
 import type { PortPolicy, PortRule } from './network-policy.ts'
 import { ANY_PROTOCOL, isEveryPort, LAST_PORT, TCP, type PortSpan } from './rule-model.ts'
+import { compareRules } from './rule-order.ts'
 
-interface Piece {
-  readonly span: PortSpan
+/** A rule with its place in the order in which rules are asked. */
+interface Ranked {
+  readonly rank: number
   readonly rule: PortRule
+}
+
+/** Rules that begin and end at a port. */
+interface Edge {
+  readonly begin: Ranked[]
+  readonly end: Ranked[]
 }
 
 /**
@@ -14,41 +22,70 @@ interface Piece {
  * Receivers that append the rules of port 0 to the ranges themselves come to the same verdicts.
  */
 export function portPolicies(filters: readonly Filter[]): PortPolicy[] {
-  const pieces = filters.flatMap(({ spans, rule }) => spans.filter(isTcp).map((span) => ({ span, rule })))
-  const everyPort = pieces.filter(({ span }) => isEveryPort(span)).map(({ rule }) => rule)
-  const ranged = pieces.filter(({ span }) => !isEveryPort(span))
-  const policies = disjointRanges(ranged).map(({ firstPort, lastPort }) => {
-    const covering = ranged.filter(({ span }) => span.firstPort <= firstPort && lastPort <= span.lastPort)
-    return {
-      port: firstPort,
-      endPort: lastPort,
-      rules: ordered([...covering.map(({ rule }) => rule), ...everyPort]),
+  const tcp = filters.map(({ spans, rule }) => ({ spans: spans.filter(isTcp), rule }))
+  const ordered = tcp.filter(({ spans }) => spans.length > 0).sort((a, b) => compareRules(a.rule, b.rule))
+  const everyPort: Ranked[] = []
+  const edges = new Map<number, Edge>()
+  const edgeAt = (port: number): Edge => {
+    const edge = edges.get(port) ?? { begin: [], end: [] }
+    edges.set(port, edge)
+    return edge
+  }
+  ordered.forEach(({ spans, rule }, rank) => {
+    const ranked = { rank, rule }
+    if (spans.some(isEveryPort)) {
+      everyPort.push(ranked)
+      return
+    }
+    for (const { firstPort, lastPort } of merged(spans)) {
+      edgeAt(firstPort).begin.push(ranked)
+      edgeAt(lastPort + 1).end.push(ranked)
     }
   })
-  if (everyPort.length > 0) policies.push({ port: 0, endPort: 0, rules: ordered(everyPort) })
+  const policies = sweep(edges, everyPort)
+  if (everyPort.length > 0) policies.push({ port: 0, endPort: 0, rules: everyPort.map(({ rule }) => rule) })
   return policies
+}
+
+/** From edge to edge, with the rules in force in between. */
+function sweep(edges: ReadonlyMap<number, Edge>, everyPort: readonly Ranked[]): PortPolicy[] {
+  const policies: PortPolicy[] = []
+  const active = [...everyPort]
+  const ports = [...edges.keys()].sort((a, b) => a - b)
+  ports.forEach((port, i) => {
+    const edge = edges.get(port)
+    for (const one of edge?.end ?? []) active.splice(placeOf(active, one.rank), 1)
+    for (const one of edge?.begin ?? []) active.splice(placeOf(active, one.rank), 0, one)
+    if (active.length === everyPort.length) return
+    const endPort = (ports[i + 1] ?? LAST_PORT + 1) - 1
+    policies.push({ port, endPort, rules: active.map(({ rule }) => rule) })
+  })
+  return policies
+}
+
+/** First place whose rank is not lower. */
+function placeOf(active: readonly Ranked[], rank: number): number {
+  let low = 0
+  let high = active.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((active[middle]?.rank ?? 0) < rank) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Spans of one rule without overlaps, so that each begins and ends once. */
+function merged(spans: readonly PortSpan[]): PortSpan[] {
+  const result: PortSpan[] = []
+  for (const span of [...spans].sort((a, b) => a.firstPort - b.firstPort)) {
+    const last = result.at(-1)
+    if (last === undefined || span.firstPort > last.lastPort + 1) result.push(span)
+    else if (span.lastPort > last.lastPort) result[result.length - 1] = { ...last, lastPort: span.lastPort }
+  }
+  return result
 }
 
 function isTcp({ protocol }: PortSpan): boolean {
   return protocol === TCP || protocol === ANY_PROTOCOL
-}
-
-/** The ranges between all ends of the spans, without those that no span covers. Sorted. */
-function disjointRanges(pieces: readonly Piece[]): { firstPort: number; lastPort: number }[] {
-  const starts = new Set<number>()
-  for (const { span } of pieces) {
-    starts.add(span.firstPort)
-    starts.add(span.lastPort + 1)
-  }
-  const cuts = [...starts].sort((a, b) => a - b)
-  return cuts
-    .map((firstPort, i) => ({ firstPort, lastPort: (cuts[i + 1] ?? LAST_PORT + 1) - 1 }))
-    .filter(({ firstPort, lastPort }) => {
-      return pieces.some(({ span }) => span.firstPort <= firstPort && lastPort <= span.lastPort)
-    })
-}
-
-/** Without repetitions, highest precedence first, otherwise in the order of the policies. */
-function ordered(rules: readonly PortRule[]): PortRule[] {
-  return [...new Set(rules)].sort((a, b) => b.precedence - a.precedence)
 }

@@ -1,15 +1,19 @@
 // All policies and local endpoints, and what follows from them for each endpoint. A change costs as much as
 // it affects: only identities whose rules or peers changed are resolved again.
-import { isDeepStrictEqual } from 'node:util'
 import { asRevision, type EndpointId, type Identity, type Revision } from '../lib/brands.ts'
-import { ActiveRule, type ActiveRuleListener } from './active-rule.ts'
+import { ActiveRule, type RuleSurroundings } from './active-rule.ts'
+import { shownLabels } from './cidr-labels.ts'
+import { EndpointPolicy, Resolved } from './endpoint-policy.ts'
+import { portTableKey } from './filter.ts'
 import { reservedPeers, type LabelledIdentity } from './identity.ts'
-import type { LabelSet } from './labels.ts'
-import type { Direction, IdentityInfo, NetworkPolicy } from './network-policy.ts'
-import type { PolicyMapEntry } from './policy-map.ts'
-import { resolveDirection, type ResolvedDirection } from './resolve.ts'
-import type { ParsedPolicy } from './rule-model.ts'
+import { RESERVED_SOURCE, type LabelSet } from './labels.ts'
+import type { Direction, IdentityInfo } from './network-policy.ts'
+import { PortNames } from './port-names.ts'
+import { resolveDirection, type RuleFilters, type Subject } from './resolve.ts'
+import type { ParsedPolicy, PortName } from './rule-model.ts'
 import { SelectorCache } from './selector-cache.ts'
+
+export { EndpointPolicy } from './endpoint-policy.ts'
 
 export interface PolicyEndpoint {
   readonly id: EndpointId
@@ -17,15 +21,8 @@ export interface PolicyEndpoint {
   readonly identity: Identity
   readonly labels: LabelSet
   readonly addresses: readonly string[]
-}
-
-/** What is enforced for one endpoint. Immutable; equal parts are shared between endpoints and revisions. */
-export interface EndpointPolicy {
-  readonly identity: Identity
-  readonly networkPolicy: NetworkPolicy
-  readonly mapEntries: readonly PolicyMapEntry[]
-  /** Whether the direction is closed by default. */
-  readonly enforced: Readonly<Record<Direction, boolean>>
+  /** Ports that the endpoint names. Absent = none. */
+  readonly ports?: readonly PortName[]
 }
 
 /** One admitted change; everything in it takes effect together. */
@@ -38,6 +35,10 @@ export interface RepositoryUpdate {
   readonly setEndpoints?: readonly PolicyEndpoint[]
   /** Unknown ones are ignored. */
   readonly removeEndpoints?: readonly EndpointId[]
+  /** Identities to know whether or not a local endpoint has them: prefixes, other nodes' endpoints. */
+  readonly addPeers?: readonly LabelledIdentity[]
+  /** Those of `addPeers` to know no longer, unless a local endpoint has them. */
+  readonly removePeers?: readonly Identity[]
 }
 
 export interface EndpointChange {
@@ -53,15 +54,10 @@ export interface PolicyChange {
   readonly revision: Revision
   /** Endpoints that are enforced differently now, by id. Others keep their very `EndpointPolicy`. */
   readonly endpoints: readonly EndpointChange[]
-  /** Identities that local endpoints have now and none had before. Enter the ipcache after policy maps changed. */
+  /** Identities that are known now and were not before, sorted. Enter the ipcache after policy maps changed. */
   readonly addedIdentities: readonly Identity[]
-  /** Identities that no local endpoint has any more. Leave the ipcache before policy maps change. */
+  /** Identities that are no longer known, sorted. Leave the ipcache before policy maps change. */
   readonly removedIdentities: readonly Identity[]
-}
-
-/** What all endpoints of an identity share. */
-interface Resolved extends Readonly<Record<Direction, ResolvedDirection>> {
-  readonly mapEntries: readonly PolicyMapEntry[]
 }
 
 interface LocalIdentity {
@@ -69,8 +65,10 @@ interface LocalIdentity {
   readonly endpoints: Set<EndpointId>
   /** Those that protect the identity. */
   readonly rules: Set<ActiveRule>
-  /** undefined until the update that brought the identity has ended. */
-  resolved: Resolved | undefined
+  /** The same in the order of the policies; undefined = to be sorted. */
+  ordered: readonly ActiveRule[] | undefined
+  /** By the port names of endpoints, as far as rules look at them; empty until the update has ended. */
+  resolved: ReadonlyMap<string, Resolved>
 }
 
 interface PolicyRecord {
@@ -96,14 +94,22 @@ export class PolicyRepository {
   readonly #published = new Map<EndpointId, EndpointPolicy>()
   /** Local identities to resolve before the update ends. */
   readonly #dirty = new Set<Identity>()
-  readonly #listener: ActiveRuleListener
+  /** Identities of `addPeers`. */
+  readonly #held = new Set<Identity>()
+  readonly #ports = new PortNames()
+  readonly #around: RuleSurroundings
   #revision = 0
 
   constructor() {
     this.#peers.updateIdentities(reservedPeers(), [])
-    this.#listener = {
-      subjectsChanged: (rule, added, removed) => this.#assignRule(rule, added, removed),
-      filtersChanged: (rule) => this.#markDirty(rule.subjects),
+    this.#around = {
+      subjects: this.#subjects,
+      peers: this.#peers,
+      ports: this.#ports,
+      listener: {
+        subjectsChanged: (rule, added, removed) => this.#assignRule(rule, added, removed),
+        filtersChanged: (rule) => this.#markDirty(rule.subjects),
+      },
     }
   }
 
@@ -142,12 +148,16 @@ export class PolicyRepository {
   policiesSelecting(id: EndpointId): string[] {
     const endpoint = this.#endpoints.get(id)
     const local = endpoint === undefined ? undefined : this.#identities.get(endpoint.identity)
-    return local === undefined ? [] : [...new Set(inPolicyOrder(local.rules).map(({ policy }) => policy.key))]
+    return local === undefined ? [] : [...new Set(orderedRules(local).map(({ policy }) => policy.key))]
   }
 
-  /** Reserved identities and those of local endpoints, sorted. */
+  /** All that is known, sorted. Of the labels of a prefix only those that tell something. */
   identities(): IdentityInfo[] {
-    return this.#peers.identities().map(({ identity, labels }) => ({ identity, labels: labels.toStrings() }))
+    return this.#peers.identities().map(({ identity, labels }) => ({ identity, labels: shownLabels(labels) }))
+  }
+
+  labelsOf(identity: Identity): LabelSet | undefined {
+    return this.#peers.labelsOf(identity)
   }
 
   /**
@@ -155,14 +165,17 @@ export class PolicyRepository {
    * @throws Error, having changed nothing, when an identity would get other labels than it has.
    */
   update(update: RepositoryUpdate): PolicyChange {
+    const { addPeers = [], removePeers = [] } = update
     const moves = this.#planMoves(update)
-    this.#checkIdentities(moves)
-    const identities = this.#moveEndpoints(moves)
+    this.#checkIdentities([...moves.flatMap(({ after }) => after ?? []), ...addPeers])
+    const identities = this.#changeIdentities(moves, addPeers, removePeers)
     const policiesChanged = this.#changePolicies(update.removePolicies ?? [], update.setPolicies ?? [])
     const affected = new Set(moves.map(({ id }) => id))
     for (const { endpoints } of this.#resolveDirty()) for (const id of endpoints) affected.add(id)
     const endpoints = [...affected].sort((a, b) => a - b).map((id) => this.#publish(id))
-    if (moves.length > 0 || policiesChanged) this.#revision++
+    const { addedIdentities, removedIdentities } = identities
+    const hasEffect = moves.length + addedIdentities.length + removedIdentities.length > 0 || policiesChanged
+    if (hasEffect) this.#revision++
     return { revision: this.revision, endpoints, ...identities }
   }
 
@@ -175,49 +188,74 @@ export class PolicyRepository {
   }
 
   /** Numbers mean labels, for good: packets on their way carry the number only. */
-  #checkIdentities(moves: readonly Move[]): void {
-    const labels = new Map<Identity, string>()
-    for (const { after } of moves) {
-      if (after === undefined) continue
-      const known = this.#peers.labelsOf(after.identity)?.key ?? labels.get(after.identity)
-      if (known !== undefined && known !== after.labels.key) {
-        throw new Error(`identity ${after.identity} has labels ${known} and cannot get ${after.labels.key}`)
+  #checkIdentities(wanted: readonly LabelledIdentity[]): void {
+    const fresh = new Map<Identity, string>()
+    for (const { identity, labels } of wanted) {
+      const known = this.#peers.labelsOf(identity)?.key ?? fresh.get(identity)
+      if (known !== undefined && known !== labels.key) {
+        throw new Error(`identity ${identity} has labels ${known} and cannot get ${labels.key}`)
       }
-      labels.set(after.identity, after.labels.key)
+      fresh.set(identity, labels.key)
     }
   }
 
-  #moveEndpoints(moves: readonly Move[]): Pick<PolicyChange, 'addedIdentities' | 'removedIdentities'> {
-    const added: LabelledIdentity[] = []
+  #changeIdentities(
+    moves: readonly Move[],
+    addPeers: readonly LabelledIdentity[],
+    removePeers: readonly Identity[],
+  ): Pick<PolicyChange, 'addedIdentities' | 'removedIdentities'> {
+    const labels = new Map<Identity, LabelSet>()
+    const wanted = [...addPeers, ...moves.flatMap(({ after }) => after ?? [])]
+    for (const peer of wanted) labels.set(peer.identity, peer.labels)
+    const left = moves.flatMap(({ before }) => before?.identity ?? [])
+    const concerned = [...new Set([...labels.keys(), ...left, ...removePeers])].sort((a, b) => a - b)
+    const wasLocal = new Set(concerned.filter((identity) => this.#identities.has(identity)))
+    for (const { identity } of addPeers) this.#held.add(identity)
+    for (const identity of removePeers) this.#held.delete(identity)
+    this.#moveEndpoints(moves)
+
+    const isLocal = (identity: Identity): boolean => {
+      return (this.#identities.get(identity)?.endpoints.size ?? 0) > 0
+    }
+    const labelled = (identity: Identity): LabelledIdentity[] => {
+      const set = labels.get(identity) ?? this.#peers.labelsOf(identity)
+      return set === undefined ? [] : [{ identity, labels: set }]
+    }
+    const come = concerned.filter((identity) => !wasLocal.has(identity) && isLocal(identity))
+    const gone = concerned.filter((identity) => wasLocal.has(identity) && !isLocal(identity))
+    this.#subjects.updateIdentities(come.flatMap(labelled), gone)
+
+    const isWanted = (one: Identity): boolean => isLocal(one) || this.#held.has(one) || RESERVED.has(one)
+    const isKnown = (one: Identity): boolean => this.#peers.labelsOf(one) !== undefined
+    const addedIdentities = concerned.filter((one) => isWanted(one) && !isKnown(one))
+    const removedIdentities = concerned.filter((one) => !isWanted(one) && isKnown(one))
+    this.#peers.updateIdentities(addedIdentities.flatMap(labelled), removedIdentities)
+    for (const identity of gone) this.#identities.delete(identity)
+    return { addedIdentities, removedIdentities }
+  }
+
+  #moveEndpoints(moves: readonly Move[]): void {
+    let portsChanged = false
     for (const { id, before, after } of moves) {
-      if (before !== undefined) this.#identities.get(before.identity)?.endpoints.delete(id)
+      if (before !== undefined) {
+        this.#identities.get(before.identity)?.endpoints.delete(id)
+        this.#dirty.add(before.identity)
+      }
+      portsChanged = this.#ports.move(before, after) || portsChanged
       if (after === undefined) {
         this.#endpoints.delete(id)
         continue
       }
       this.#endpoints.set(id, after)
-      const { identity, labels } = after
-      const known = this.#identities.get(identity)
-      if (known !== undefined) {
-        known.endpoints.add(id)
-        continue
-      }
-      this.#identities.set(identity, {
-        labels,
-        endpoints: new Set([id]),
-        rules: new Set(),
-        resolved: undefined,
-      })
-      this.#dirty.add(identity)
-      added.push({ identity, labels })
+      this.#dirty.add(after.identity)
+      const known = this.#identities.get(after.identity)
+      if (known !== undefined) known.endpoints.add(id)
+      else this.#identities.set(after.identity, makeLocal(after.labels, id))
     }
-    const left = new Set(moves.flatMap(({ before }) => before?.identity ?? []))
-    const removed = [...left].filter((identity) => this.#identities.get(identity)?.endpoints.size === 0)
-    this.#subjects.updateIdentities(added, removed)
-    this.#peers.updateIdentities(added, removed)
-    for (const identity of removed) this.#identities.delete(identity)
-    const numbers = added.map(({ identity }) => identity).sort((a, b) => a - b)
-    return { addedIdentities: numbers, removedIdentities: removed.sort((a, b) => a - b) }
+    if (!portsChanged) return
+    for (const { rules } of this.#policies.values()) {
+      for (const rule of rules) if (rule.usesPeerPorts) rule.peerPortsChanged()
+    }
   }
 
   /** True when anything changed. */
@@ -242,10 +280,7 @@ export class PolicyRepository {
   }
 
   #activate(policy: ParsedPolicy): ActiveRule[] {
-    const caches = { subjects: this.#subjects, peers: this.#peers }
-    const rules = policy.rules.map(
-      (rule, index) => new ActiveRule(policy, index, rule, caches, this.#listener),
-    )
+    const rules = policy.rules.map((rule, index) => new ActiveRule(policy, index, rule, this.#around))
     for (const rule of rules) this.#assignRule(rule, rule.subjects, [])
     return rules
   }
@@ -256,6 +291,10 @@ export class PolicyRepository {
   }
 
   #assignRule(rule: ActiveRule, added: readonly Identity[], removed: readonly Identity[]): void {
+    for (const identity of [...removed, ...added]) {
+      const local = this.#identities.get(identity)
+      if (local !== undefined) local.ordered = undefined
+    }
     for (const identity of removed) this.#identities.get(identity)?.rules.delete(rule)
     for (const identity of added) this.#identities.get(identity)?.rules.add(rule)
     this.#markDirty(added)
@@ -272,8 +311,8 @@ export class PolicyRepository {
     for (const identity of this.#dirty) {
       const local = this.#identities.get(identity)
       if (local === undefined) continue
-      const resolved = resolve(inPolicyOrder(local.rules), local.resolved)
-      if (resolved === local.resolved) continue
+      const resolved = this.#resolve(local)
+      if (isSameMap(resolved, local.resolved)) continue
       local.resolved = resolved
       changed.push(local)
     }
@@ -281,73 +320,82 @@ export class PolicyRepository {
     return changed
   }
 
+  #resolve(local: LocalIdentity): Map<string, Resolved> {
+    const rules = orderedRules(local)
+    const isClosed = local.labels.has(RESERVED_SOURCE, 'init')
+    const variants = new Map<string, Resolved>()
+    for (const id of local.endpoints) {
+      const key = variantOf(rules, this.#endpoints.get(id)?.ports)
+      if (variants.has(key)) continue
+      const ports = key === NO_PORTS ? [] : (this.#endpoints.get(id)?.ports ?? [])
+      variants.set(key, resolve(rules, { isClosed, ports, portsKey: key }, local.resolved.get(key)))
+    }
+    return variants
+  }
+
   #publish(id: EndpointId): EndpointChange {
     const before = this.#published.get(id)
     const endpoint = this.#endpoints.get(id)
-    const resolved = endpoint === undefined ? undefined : this.#identities.get(endpoint.identity)?.resolved
+    const local = endpoint === undefined ? undefined : this.#identities.get(endpoint.identity)
+    const resolved =
+      local === undefined ? undefined : local.resolved.get(variantOf(orderedRules(local), endpoint?.ports))
     if (endpoint === undefined || resolved === undefined) {
       this.#published.delete(id)
       return { id, before, after: undefined }
     }
-    const after = endpointPolicy(endpoint, resolved)
+    const after = new EndpointPolicy(id, endpoint.identity, endpoint.addresses, resolved)
     this.#published.set(id, after)
     return { id, before, after }
   }
 }
 
-function endpointPolicy({ id, identity, addresses }: PolicyEndpoint, resolved: Resolved): EndpointPolicy {
-  const { ingress, egress, mapEntries } = resolved
-  return {
-    identity,
-    networkPolicy: {
-      endpointId: id,
-      endpointIps: addresses,
-      ingress: ingress.portPolicies,
-      egress: egress.portPolicies,
-    },
-    mapEntries,
-    enforced: { ingress: ingress.enforced, egress: egress.enforced },
-  }
+const RESERVED: ReadonlySet<Identity> = new Set(reservedPeers().map(({ identity }) => identity))
+
+function makeLocal(labels: LabelSet, id: EndpointId): LocalIdentity {
+  return { labels, endpoints: new Set([id]), rules: new Set(), ordered: undefined, resolved: new Map() }
 }
 
-const UNSELECTED: Resolved = makeUnselected()
+const NO_PORTS = ''
+
+/** Endpoints of an identity share what is resolved, unless a rule looks at ports that they name differently. */
+function variantOf(rules: readonly ActiveRule[], ports: readonly PortName[] = []): string {
+  return rules.some((rule) => rule.usesOwnPorts) ? portTableKey(ports) : NO_PORTS
+}
 
 /** What all identities without rules share. */
-function makeUnselected(): Resolved {
-  const ingress = resolveDirection('ingress', [])
-  const egress = resolveDirection('egress', [])
-  return { ingress, egress, mapEntries: [...ingress.mapEntries, ...egress.mapEntries] }
-}
+const UNSELECTED = new Resolved(
+  resolveDirection('ingress', [], { isClosed: false, ports: [], portsKey: NO_PORTS }),
+  resolveDirection('egress', [], { isClosed: false, ports: [], portsKey: NO_PORTS }),
+)
 
 /** Parts that come out the same are taken from `old`; all of it when nothing differs. */
-function resolve(rules: readonly ActiveRule[], old: Resolved | undefined): Resolved {
-  const direction = (name: Direction): ResolvedDirection => {
-    const fresh = resolveDirection(
-      name,
-      rules.map((rule) => rule.filters(name)),
-    )
-    return old !== undefined && isDeepStrictEqual(old[name], fresh) ? old[name] : fresh
-  }
-  const ingress = direction('ingress')
-  const egress = direction('egress')
-  if (ingress === old?.ingress && egress === old.egress) return old
+function resolve(rules: readonly ActiveRule[], subject: Subject, old: Resolved | undefined): Resolved {
+  const filters = (direction: Direction): RuleFilters[] => rules.map((rule) => rule.filters(direction))
+  const ingress = resolveDirection('ingress', filters('ingress'), subject, old?.ingress)
+  const egress = resolveDirection('egress', filters('egress'), subject, old?.egress)
+  if (old !== undefined && ingress === old.ingress && egress === old.egress) return old
   if (ingress === UNSELECTED.ingress && egress === UNSELECTED.egress) return UNSELECTED
-  return { ingress, egress, mapEntries: [...ingress.mapEntries, ...egress.mapEntries] }
+  return new Resolved(ingress, egress)
 }
 
 /** The order does not depend on the order in which policies arrived. */
-function inPolicyOrder(rules: Iterable<ActiveRule>): ActiveRule[] {
+function orderedRules(local: LocalIdentity): readonly ActiveRule[] {
   const compare = (a: ActiveRule, b: ActiveRule): number => {
     if (a.policy.key === b.policy.key) return a.index - b.index
     return a.policy.key < b.policy.key ? -1 : 1
   }
-  return [...rules].sort(compare)
+  return (local.ordered ??= [...local.rules].sort(compare))
+}
+
+function isSameMap<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value)
 }
 
 function isSameEndpoint(a: PolicyEndpoint | undefined, b: PolicyEndpoint | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return (
     a.identity === b.identity &&
+    portTableKey(a.ports ?? []) === portTableKey(b.ports ?? []) &&
     a.addresses.length === b.addresses.length &&
     a.addresses.every((address, i) => address === b.addresses[i])
   )

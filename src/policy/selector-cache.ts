@@ -2,13 +2,14 @@
 // is evaluated once, however many rules use it; selections are immutable and replaced as a whole.
 import type { Identity } from '../lib/brands.ts'
 import type { LabelledIdentity } from './identity.ts'
-import { K8S_SOURCE, NAMESPACE_KEY, type LabelSet } from './labels.ts'
+import type { LabelSet } from './labels.ts'
 import { selects, type Selector } from './selector.ts'
+import { IdentityIndex, SelectorIndex } from './selector-index.ts'
 
 /** A selector in the cache. One object per canonical key, as long as it has users. */
 export interface CachedSelector {
   readonly selector: Selector
-  /** Sorted, frozen. The property is replaced by a new array when the selection changes. */
+  /** Sorted, never changed. The property is replaced by a new array when the selection changes. */
   readonly selection: readonly Identity[]
 }
 
@@ -31,14 +32,11 @@ interface Entry {
   readonly users: Set<SelectorUser>
 }
 
-const NO_NAMESPACE = ''
-
 export class SelectorCache {
   readonly #identities = new Map<Identity, LabelSet>()
-  readonly #identitiesByNamespace = new Map<string, Set<Identity>>()
+  readonly #identityIndex = new IdentityIndex()
   readonly #entries = new Map<string, Entry>()
-  readonly #entriesByNamespace = new Map<string, Set<Entry>>()
-  readonly #unboundEntries = new Set<Entry>()
+  readonly #entryIndex = new SelectorIndex<Entry>()
   #revision = 0
 
   /** Grows by one with each update that changed a selection. */
@@ -64,7 +62,7 @@ export class SelectorCache {
     if (entry === undefined) {
       entry = { selector, selection: this.#evaluate(selector), users: new Set() }
       this.#entries.set(selector.key, entry)
-      this.#index(entry)
+      this.#entryIndex.add(selector, entry)
     }
     entry.users.add(user)
     return entry
@@ -77,7 +75,7 @@ export class SelectorCache {
     entry.users.delete(user)
     if (entry.users.size > 0) return
     this.#entries.delete(cached.selector.key)
-    this.#unindex(entry)
+    this.#entryIndex.remove(entry.selector, entry)
   }
 
   /**
@@ -99,12 +97,12 @@ export class SelectorCache {
     for (const identity of gone) {
       const labels = this.#identities.get(identity)
       if (labels === undefined) continue
-      for (const entry of this.#matching(labels)) deltaOf(entry).removed.push(identity)
+      for (const entry of this.#matching(labels)) pushOnce(deltaOf(entry).removed, identity)
       this.#forget(identity, labels)
     }
     for (const { identity, labels } of fresh) {
       this.#remember(identity, labels)
-      for (const entry of this.#matching(labels)) deltaOf(entry).added.push(identity)
+      for (const entry of this.#matching(labels)) pushOnce(deltaOf(entry).added, identity)
     }
     return this.#commit(deltas)
   }
@@ -146,57 +144,50 @@ export class SelectorCache {
   }
 
   #evaluate(selector: Selector): readonly Identity[] {
-    const candidates =
-      selector.namespaces === undefined
-        ? [...this.#identities.keys()]
-        : selector.namespaces.flatMap((name) => [...(this.#identitiesByNamespace.get(name) ?? [])])
-    const selected = candidates.filter((identity) => {
+    const selected: Identity[] = []
+    for (const identity of this.#identityIndex.candidates(selector) ?? this.#identities.keys()) {
       const labels = this.#identities.get(identity)
-      return labels !== undefined && selects(selector, labels)
-    })
-    return Object.freeze(selected.sort((a, b) => a - b))
+      if (labels !== undefined && selects(selector, labels)) selected.push(identity)
+    }
+    return selected.sort((a, b) => a - b)
   }
 
   *#matching(labels: LabelSet): Iterable<Entry> {
-    for (const entry of this.#entriesByNamespace.get(namespaceOf(labels)) ?? []) {
-      if (selects(entry.selector, labels)) yield entry
-    }
-    for (const entry of this.#unboundEntries) {
+    for (const entry of this.#entryIndex.candidates(labels)) {
       if (selects(entry.selector, labels)) yield entry
     }
   }
 
   #remember(identity: Identity, labels: LabelSet): void {
     this.#identities.set(identity, labels)
-    addTo(this.#identitiesByNamespace, namespaceOf(labels), identity)
+    this.#identityIndex.add(identity, labels)
   }
 
   #forget(identity: Identity, labels: LabelSet): void {
     this.#identities.delete(identity)
-    removeFrom(this.#identitiesByNamespace, namespaceOf(labels), identity)
-  }
-
-  #index(entry: Entry): void {
-    if (entry.selector.namespaces === undefined) this.#unboundEntries.add(entry)
-    for (const name of entry.selector.namespaces ?? []) addTo(this.#entriesByNamespace, name, entry)
-  }
-
-  #unindex(entry: Entry): void {
-    this.#unboundEntries.delete(entry)
-    for (const name of entry.selector.namespaces ?? []) removeFrom(this.#entriesByNamespace, name, entry)
+    this.#identityIndex.remove(identity, labels)
   }
 }
 
-function namespaceOf(labels: LabelSet): string {
-  return labels.get(K8S_SOURCE, NAMESPACE_KEY) ?? NO_NAMESPACE
+/** The index may find an entry by several labels of one identity. */
+function pushOnce(list: Identity[], identity: Identity): void {
+  if (list.at(-1) !== identity) list.push(identity)
 }
 
-/** All three sorted; `removed` is part of `old`, `added` is not. Linear. */
+const MAX_SINGLE_EDITS = 4
+
+/** All three sorted; `removed` is part of `old`, `added` is not. Linear, and little more than a copy for few. */
 function mergeSelection(
   old: readonly Identity[],
   added: readonly Identity[],
   removed: readonly Identity[],
 ): readonly Identity[] {
+  if (added.length + removed.length <= MAX_SINGLE_EDITS) {
+    const edited = [...old]
+    for (const identity of removed) edited.splice(placeOf(edited, identity), 1)
+    for (const identity of added) edited.splice(placeOf(edited, identity), 0, identity)
+    return edited
+  }
   const gone = new Set(removed)
   const merged: Identity[] = []
   let next = 0
@@ -208,17 +199,17 @@ function mergeSelection(
     merged.push(identity)
   }
   for (let fresh = added[next]; fresh !== undefined; fresh = added[++next]) merged.push(fresh)
-  return Object.freeze(merged)
+  return merged
 }
 
-function addTo<K, V>(index: Map<K, Set<V>>, key: K, value: V): void {
-  const set = index.get(key)
-  if (set === undefined) index.set(key, new Set([value]))
-  else set.add(value)
-}
-
-function removeFrom<K, V>(index: Map<K, Set<V>>, key: K, value: V): void {
-  const set = index.get(key)
-  set?.delete(value)
-  if (set?.size === 0) index.delete(key)
+/** First place that does not hold less. */
+function placeOf(sorted: readonly Identity[], identity: Identity): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] ?? 0) < identity) low = middle + 1
+    else high = middle
+  }
+  return low
 }

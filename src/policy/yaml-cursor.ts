@@ -59,6 +59,14 @@ export class Cursor {
     return this.#node === null || (isScalar(this.#node) && this.#node.value === null)
   }
 
+  get isText(): boolean {
+    return isScalar(this.#node) && typeof this.#node.value === 'string'
+  }
+
+  get isMapping(): boolean {
+    return isMap(this.#node)
+  }
+
   get isList(): boolean {
     return isSeq(this.#node)
   }

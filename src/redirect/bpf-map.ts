@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { check, E2BIG, ENOENT, ENOSPC, kernelError, libbpf } from './libbpf.ts'
 
+/** Fewer entries than this are written one by one. */
+const MIN_BATCH = 8
+
 export class BpfMap {
   readonly name: string
   readonly fd: number
@@ -58,6 +61,19 @@ export class BpfMap {
     const result = libbpf().mapUpdate(this.fd, key, value, 0) as number
     if (result === -ENOSPC || result === -E2BIG) throw new WeirError('MAP_FULL', `map ${this.name} is full`)
     check(`update map ${this.name}`, result)
+  }
+
+  /** Many entries by one system call, in their order. @throws WeirError MAP_FULL; some are written then */
+  updateAll(entries: readonly (readonly [Buffer, Buffer])[]): void {
+    if (entries.length < MIN_BATCH) {
+      for (const [key, value] of entries) this.update(key, value)
+      return
+    }
+    const keys = Buffer.concat(entries.map(([key]) => key))
+    const values = Buffer.concat(entries.map(([, value]) => value))
+    const result = libbpf().mapUpdateBatch(this.fd, keys, values, [entries.length], null) as number
+    if (result === -ENOSPC || result === -E2BIG) throw new WeirError('MAP_FULL', `map ${this.name} is full`)
+    check(`update map ${this.name} in a batch`, result)
   }
 
   /** True when the key was there. */

@@ -36,7 +36,7 @@ export interface DropCounter {
   readonly packets: number
 }
 
-/** One drop (or audited verdict) reported by the kernel. */
+/** One drop or audited verdict (reason AUDIT_REASON) reported by the kernel. */
 export interface DatapathEvent {
   readonly reason: string
   readonly direction: 'ingress' | 'egress'
@@ -68,8 +68,13 @@ export interface Datapath {
   removeEndpoint(id: EndpointId, device: string | undefined): void
   /** Endpoints that an earlier instance left in the kernel. */
   knownEndpoints(): EndpointId[]
+  /** How many entries the policy map of an endpoint can hold. */
+  readonly maxPolicyEntries: number
+  /** The whole policy map of an endpoint in one step. @throws WeirError POLICY_MAP_FULL: nothing has changed. */
+  replacePolicy(id: EndpointId, entries: readonly PolicyMapEntry[]): void
   /**
-   * Apply additions (deny, redirect, allow), then deletions (allow, redirect, deny).
+   * Apply additions (deny, redirect, audit, allow), then deletions (allow, audit, redirect, deny), one after the
+   * other. Either alone admits nothing that both ends of it deny; for both at once there is `replacePolicy`.
    * @throws WeirError POLICY_MAP_FULL: the caller must `lockEndpoint`.
    */
   applyPolicy(

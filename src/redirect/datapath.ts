@@ -27,6 +27,7 @@ import type {
 import { DatapathEvents } from './events.ts'
 import {
   addressLayout,
+  AUDIT_REASON,
   configLayout,
   connectionLayout,
   DROP_REASONS,
@@ -185,6 +186,14 @@ class KernelDatapath implements Datapath {
     this.policies.apply(id, additions, deletions)
   }
 
+  get maxPolicyEntries(): number {
+    return this.policies.maxEntries
+  }
+
+  replacePolicy(id: EndpointId, entries: readonly PolicyMapEntry[]): void {
+    this.policies.replace(id, entries)
+  }
+
   lockEndpoint(id: EndpointId): void {
     this.policies.reset(id)
   }
@@ -240,7 +249,7 @@ class KernelDatapath implements Datapath {
   dropCounters(): DropCounter[] {
     return DROP_REASONS.flatMap(([reason], index) =>
       DIRECTIONS.map((direction, d) => ({ reason, direction, packets: this.readCounter(index * 2 + d) })),
-    ).filter((counter) => counter.packets > 0)
+    ).filter(({ reason, packets }) => packets > 0 && reason !== AUDIT_REASON)
   }
 
   private readCounter(index: number): number {

@@ -200,7 +200,7 @@ export const ENDPOINT_HAS_MASTER = 1
 /** enum weir_direction */
 export const DIRECTION = { ingress: 0, egress: 1 } as const
 /** enum weir_verdict */
-export const VERDICT = { deny: 0, allow: 1, redirect: 2 } as const
+export const VERDICT = { deny: 0, allow: 1, redirect: 2, audit: 3 } as const
 
 /** Reason of packets that are not dropped: see its meaning. */
 export const AUDIT_REASON = 'POLICY_AUDIT'

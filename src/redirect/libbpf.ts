@@ -104,6 +104,9 @@ function declare() {
     mapUpdate: library.func(
       'int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)',
     ),
+    mapUpdateBatch: library.func(
+      'int bpf_map_update_batch(int fd, const void *keys, const void *values, _Inout_ uint32_t *count, void *opts)',
+    ),
     mapDelete: library.func('int bpf_map_delete_elem(int fd, const void *key)'),
     mapNextKey: library.func('int bpf_map_get_next_key(int fd, const void *key, void *next)'),
     mapFdById: library.func('int bpf_map_get_fd_by_id(uint32_t id)'),

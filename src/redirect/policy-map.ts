@@ -21,12 +21,12 @@ const MAP_ID_BYTES = 4
 export const DEFAULT_POLICY_MAP_ENTRIES = 16_384
 
 /** Most restrictive first, so that a half-applied change never admits what neither version admits. */
-const ADD_ORDER: readonly PolicyMapVerdict[] = ['deny', 'redirect', 'allow']
-const DELETE_ORDER: readonly PolicyMapVerdict[] = ['allow', 'redirect', 'deny']
+const ADD_ORDER: readonly PolicyMapVerdict[] = ['deny', 'redirect', 'audit', 'allow']
+const DELETE_ORDER: readonly PolicyMapVerdict[] = ['allow', 'audit', 'redirect', 'deny']
 
 export class PolicyMaps {
   private readonly outer: BpfMap
-  private readonly maxEntries: number
+  readonly maxEntries: number
 
   constructor(bpffsDir: string, maxEntries = DEFAULT_POLICY_MAP_ENTRIES) {
     this.outer = BpfMap.openPinned(bpffsDir, 'weir_policy', ENDPOINT_KEY_BYTES, MAP_ID_BYTES)
@@ -39,6 +39,12 @@ export class PolicyMaps {
 
   /** Put an empty policy map in place, in one step: everything is denied. */
   reset(id: EndpointId): void {
+    this.replace(id, [])
+  }
+
+  /** Put a policy map with these entries in the place of the one that is there, in one step. @throws WeirError POLICY_MAP_FULL */
+  replace(id: EndpointId, entries: readonly PolicyMapEntry[]): void {
+    if (entries.length > this.maxEntries) throw this.full(id)
     const fd = check(
       `create policy map of endpoint ${id}`,
       libbpf().mapCreate(
@@ -53,6 +59,7 @@ export class PolicyMaps {
     const value = Buffer.alloc(MAP_ID_BYTES)
     value.writeUInt32LE(fd)
     try {
+      this.add(id, innerMap(id, fd), entries)
       this.outer.update(endpointKey(id), value)
     } finally {
       libbpf().close(fd)
@@ -71,24 +78,27 @@ export class PolicyMaps {
   apply(id: EndpointId, additions: readonly PolicyMapEntry[], deletions: readonly PolicyMapEntry[]): void {
     if (!this.has(id)) this.reset(id)
     this.withMap(id, (map) => {
-      for (const entry of inOrder(additions, ADD_ORDER)) this.add(id, map, entry)
+      this.add(id, map, inOrder(additions, ADD_ORDER))
       for (const entry of inOrder(deletions, DELETE_ORDER)) map.delete(encodeKey(entry))
     })
   }
 
-  private add(id: EndpointId, map: BpfMap, entry: PolicyMapEntry): void {
+  private add(id: EndpointId, map: BpfMap, entries: readonly PolicyMapEntry[]): void {
     try {
-      map.update(encodeKey(entry), encodeValue(entry))
+      map.updateAll(entries.map((entry) => [encodeKey(entry), encodeValue(entry)]))
     } catch (error) {
-      if (!(error instanceof WeirError) || error.code !== 'MAP_FULL') throw error
-      throw new WeirError(
-        'POLICY_MAP_FULL',
-        `policy map of endpoint ${id} is full at ${this.maxEntries} entries`,
-        {
-          mend: 'use fewer peers or port ranges in the policies that select it, or raise --policy-map-entries',
-        },
-      )
+      throw error instanceof WeirError && error.code === 'MAP_FULL' ? this.full(id) : error
     }
+  }
+
+  private full(id: EndpointId): WeirError {
+    return new WeirError(
+      'POLICY_MAP_FULL',
+      `policy map of endpoint ${id} is full at ${this.maxEntries} entries`,
+      {
+        mend: 'use fewer peers or port ranges in the policies that select it, or raise --policy-map-entries',
+      },
+    )
   }
 
   list(id: EndpointId): PolicyMapEntry[] {
@@ -99,7 +109,7 @@ export class PolicyMaps {
     const mapId = this.outer.lookup(endpointKey(id))
     if (mapId === undefined) return undefined
     const fd = check(`open policy map of endpoint ${id}`, libbpf().mapFdById(mapId.readUInt32LE(0)) as number)
-    const map = new BpfMap(`weir_policy[${id}]`, fd, policyKeyLayout.bytes, policyEntryLayout.bytes)
+    const map = innerMap(id, fd)
     try {
       return use(map)
     } finally {
@@ -110,6 +120,10 @@ export class PolicyMaps {
   close(): void {
     this.outer.close()
   }
+}
+
+function innerMap(id: EndpointId, fd: number): BpfMap {
+  return new BpfMap(`weir_policy[${id}]`, fd, policyKeyLayout.bytes, policyEntryLayout.bytes)
 }
 
 function endpointKey(id: number): Buffer {
@@ -144,6 +158,10 @@ function encodeValue(entry: PolicyMapEntry): Buffer {
   })
 }
 
+const VERDICTS = Object.fromEntries(
+  Object.entries(VERDICT).map(([name, number]) => [number, name as PolicyMapVerdict]),
+)
+
 function decodeEntry(keyBytes: Buffer, valueBytes: Buffer): PolicyMapEntry {
   const key = policyKeyLayout.decode(keyBytes)
   const value = policyEntryLayout.decode(valueBytes)
@@ -154,8 +172,7 @@ function decodeEntry(keyBytes: Buffer, valueBytes: Buffer): PolicyMapEntry {
     protocol: key.protocol,
     port: key.port,
     portBits: Math.max(0, specific - POLICY_PROTOCOL_BITS),
-    verdict:
-      value.verdict === VERDICT.allow ? 'allow' : value.verdict === VERDICT.redirect ? 'redirect' : 'deny',
+    verdict: VERDICTS[value.verdict] ?? 'deny',
     precedence: value.precedence,
   }
 }

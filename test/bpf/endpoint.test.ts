@@ -234,6 +234,19 @@ for (const family of ['v4', 'v6'] as const) {
     t.match(rig.run(a, 'from', message(from, to, icmp(request, id))), { action: 'pass' })
     t.match(rig.run(b, 'from', message(to, from, icmp(reply, id))), { action: 'pass' })
 
+    const echoOnly = { ...entry('allow', 'ingress', 300, protocol, request), portBits: 16 }
+    rig.policies.replace(a.id, openBothWays)
+    rig.policies.replace(b.id, [echoOnly])
+    t.match(rig.run(a, 'from', message(from, to, icmp(request, freshPort()))), { action: 'pass' }, 'its type')
+    t.match(
+      rig.run(a, 'from', message(from, to, icmp(unreachable, 0))),
+      { action: 'drop', reason: 'POLICY_DENIED' },
+      'another type',
+    )
+    rig.policies.replace(b.id, [{ ...entry('allow', 'ingress', 300, protocol, 0), portBits: 16 }])
+    const zero = rig.run(a, 'from', message(from, to, icmp(request, freshPort())))
+    t.match(zero, { action: 'drop' }, 'type 0 is not every type')
+
     setPolicies([['allow', 'egress', 400, 6, 80]], [['allow', 'ingress', 300, 6, 80]])
     const port = freshPort()
     const inner = ip({ source: from, destination: to, protocol: IPPROTO.tcp, l4: tcp(port, 80, TCP.ack) })
@@ -253,6 +266,29 @@ for (const family of ['v4', 'v6'] as const) {
     t.end()
   })
 }
+
+t.test('a verdict in audit passes, and is reported once per flow', (t) => {
+  setPolicies(OPEN, [['audit', 'ingress', 300, 6, 80]])
+  const port = freshPort()
+  t.match(rig.run(a, 'from', segment(A.v4, B.v4, port, 80, TCP.syn)), {
+    action: 'pass',
+    reason: 'POLICY_AUDIT',
+  })
+  t.match(rig.run(a, 'from', segment(A.v4, B.v4, port, 80, TCP.ack)), { action: 'pass', reason: '' })
+  t.match(
+    rig.run(b, 'from', segment(B.v4, A.v4, 80, port, TCP.ack)),
+    { action: 'pass', reason: '' },
+    'a reply',
+  )
+  t.match(rig.run(a, 'from', segment(A.v4, B.v4, port, 81, TCP.syn)), {
+    action: 'drop',
+    reason: 'POLICY_DENIED',
+  })
+  setPolicies([['audit', 'egress', 400, 6, 80]], [['deny', 'ingress', 300, 6, 80]])
+  const denied = rig.run(a, 'from', segment(A.v4, B.v4, freshPort(), 80, TCP.syn))
+  t.match(denied, { action: 'drop', reason: 'POLICY_DENY' }, 'the other end still decides')
+  t.end()
+})
 
 t.test('what hides the port passes only where any port may', (t) => {
   const options = Buffer.from([7, 4, 4, 0])

@@ -69,6 +69,7 @@ t.test('enums agree in both directions', (t) => {
     WEIR_VERDICT_DENY: layouts.VERDICT.deny,
     WEIR_VERDICT_ALLOW: layouts.VERDICT.allow,
     WEIR_VERDICT_REDIRECT: layouts.VERDICT.redirect,
+    WEIR_VERDICT_AUDIT: layouts.VERDICT.audit,
   })
   t.same(Object.fromEntries(btf.enums.get('weir_direction') ?? []), {
     WEIR_INGRESS: layouts.DIRECTION.ingress,

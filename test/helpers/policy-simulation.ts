@@ -1,6 +1,12 @@
 // What the kernel and the proxy do with resolved policies, in the plainest form: stand-ins for both in tests.
 import { type Identity } from '../../src/lib/brands.ts'
-import type { Direction, HttpRule, NetworkPolicy, PortRule } from '../../src/policy/network-policy.ts'
+import type {
+  Direction,
+  HttpRule,
+  NetworkPolicy,
+  PortRule,
+  RuleMode,
+} from '../../src/policy/network-policy.ts'
 import type { PolicyMapEntry, PolicyMapVerdict } from '../../src/policy/policy-map.ts'
 
 export interface Flow {
@@ -26,7 +32,7 @@ export function kernelVerdict(entries: readonly PolicyMapEntry[], flow: Flow): P
   const any = longestMatch(entries, flow, 0)
   if (own === undefined || any === undefined) return (own ?? any)?.verdict ?? 'deny'
   if (own.precedence !== any.precedence) return own.precedence > any.precedence ? own.verdict : any.verdict
-  return any.portBits > own.portBits ? any.verdict : own.verdict
+  return prefixBits(any) > prefixBits(own) ? any.verdict : own.verdict
 }
 
 function longestMatch(
@@ -59,7 +65,17 @@ export function proxyAllows(policy: NetworkPolicy, flow: Flow, request: Request)
   return first
 }
 
+/** Rules that are not enforced are left out; those in audit may allow, never deny. */
 function judge(entries: NetworkPolicy['ingress'], peer: Identity, request: Request): boolean {
+  return decide(entries, peer, request, ['enforce', 'audit']) || decide(entries, peer, request, ['enforce'])
+}
+
+function decide(
+  entries: NetworkPolicy['ingress'],
+  peer: Identity,
+  request: Request,
+  modes: readonly RuleMode[],
+): boolean {
   const everybody: PortRule = {
     name: '',
     precedence: 0,
@@ -67,12 +83,24 @@ function judge(entries: NetworkPolicy['ingress'], peer: Identity, request: Reque
     remoteIdentities: undefined,
     http: undefined,
   }
-  const rules = entries.flatMap((entry) => (entry.rules.length === 0 ? [everybody] : entry.rules))
-  rules.sort((a, b) => b.precedence - a.precedence || Number(b.deny) - Number(a.deny))
-  for (const { remoteIdentities, deny, http } of rules) {
+  const isIn = ({ mode = 'enforce' }: PortRule | HttpRule): boolean => modes.includes(mode)
+  const rank = ({ deny, passPrecedence = 0 }: PortRule): number => (deny ? 0 : passPrecedence > 0 ? 2 : 1)
+  const rules = entries
+    .flatMap((entry) => (entry.rules.length === 0 ? [everybody] : entry.rules))
+    .filter(isIn)
+  rules.sort((a, b) => b.precedence - a.precedence || rank(a) - rank(b))
+  let below = Infinity
+  for (const { precedence, remoteIdentities, deny, http, passPrecedence = 0 } of rules) {
+    if (precedence >= below) continue
     if (remoteIdentities?.includes(peer) === false) continue
     if (deny) return false
-    if (http === undefined || http.some((rule) => matches(rule, request))) return true
+    if (passPrecedence > 0) {
+      below = passPrecedence
+      continue
+    }
+    const asked = http?.filter(isIn)
+    if (asked === undefined || asked.length === 0) return true
+    if (asked.some((rule) => matches(rule, request))) return true
   }
   return false
 }
@@ -88,6 +116,10 @@ function matches(rule: HttpRule, request: Request): boolean {
     rule.headers.every(({ name, value }) => {
       const found = request.headers?.[name]
       return found !== undefined && (value === undefined || value === found)
+    }) &&
+    (rule.headerActions ?? []).every(({ name, value, onMismatch }) => {
+      const found = request.headers?.[name]
+      return onMismatch !== 'fail' || (found !== undefined && (value === '' || value === found))
     })
   )
 }

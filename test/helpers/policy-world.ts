@@ -1,13 +1,20 @@
 // A small world for policy tests: endpoints by name, policies as text, verdicts of flows between them.
+import { contains, parsePrefix } from '../../src/lib/address.ts'
 import { asEndpointId, asIdentity, type EndpointId, type Identity } from '../../src/lib/brands.ts'
-import { parseCiliumPolicies, type ParsedPolicies } from '../../src/policy/cilium/parse.ts'
+import { parsePolicies, type ParsedPolicies } from '../../src/policy/parse.ts'
 import { LocalIdentityAllocator } from '../../src/policy/identity-allocator.ts'
-import { RESERVED_IDENTITIES, type ReservedName } from '../../src/policy/identity.ts'
-import { endpointLabels } from '../../src/policy/labels.ts'
+import {
+  LOCAL_RANGE,
+  RESERVED_IDENTITIES,
+  WORLD_IDENTITY,
+  type ReservedName,
+} from '../../src/policy/identity.ts'
+import { endpointLabels, LabelSet } from '../../src/policy/labels.ts'
 import type { Direction } from '../../src/policy/network-policy.ts'
 import { formatProblems } from '../../src/policy/problem.ts'
-import { PolicyRepository, type EndpointPolicy, type PolicyChange } from '../../src/policy/repository.ts'
-import type { ParsedPolicy } from '../../src/policy/rule-model.ts'
+import type { EndpointPolicy, PolicyChange } from '../../src/policy/repository.ts'
+import type { ParsedPolicy, PolicyKind } from '../../src/policy/rule-model.ts'
+import { PolicyTransitions } from '../../src/policy/transition.ts'
 import { kernelVerdict, proxyAllows, type Flow, type Request } from './policy-simulation.ts'
 
 /** Stands for the admission of the proxy's engine, with that of the language. */
@@ -21,7 +28,7 @@ export function validateRegex(pattern: string): string | undefined {
 }
 
 export function parse(text: string, file = 'policy.yaml'): ParsedPolicies {
-  return parseCiliumPolicies(text, file, { validateRegex })
+  return parsePolicies(text, file, { validateRegex })
 }
 
 /** @throws Error naming every problem. */
@@ -33,17 +40,33 @@ export function parseGood(text: string, file?: string): readonly ParsedPolicy[] 
 
 /** A document around `spec`, which is YAML in flow style. */
 export function policyText(spec: unknown, name = 'p', namespace = 'n'): string {
-  const metadata = { name, namespace }
-  return JSON.stringify({ apiVersion: 'cilium.io/v2', kind: 'CiliumNetworkPolicy', metadata, spec })
+  return documentText('CiliumNetworkPolicy', spec, { name, namespace })
+}
+
+const API_VERSIONS: Readonly<Record<PolicyKind, string>> = {
+  CiliumNetworkPolicy: 'cilium.io/v2',
+  CiliumClusterwideNetworkPolicy: 'cilium.io/v2',
+  NetworkPolicy: 'networking.k8s.io/v1',
+  ClusterNetworkPolicy: 'policy.networking.k8s.io/v1alpha2',
+}
+
+export function documentText(kind: PolicyKind, spec: unknown, metadata: unknown): string {
+  return JSON.stringify({ apiVersion: API_VERSIONS[kind], kind, metadata, spec })
 }
 
 export interface WorldEndpoint {
   readonly namespace?: string
   readonly labels: Readonly<Record<string, string>>
+  readonly namespaceLabels?: Readonly<Record<string, string>>
+  /** By name; TCP. */
+  readonly ports?: Readonly<Record<string, number>>
 }
 
+const PROTOCOL_NUMBERS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1, ICMPv6: 58 }
+
 export class PolicyWorld {
-  readonly repository = new PolicyRepository()
+  readonly transitions = new PolicyTransitions(new LocalIdentityAllocator(undefined, LOCAL_RANGE))
+  readonly repository = this.transitions.repository
   readonly #allocator = new LocalIdentityAllocator()
   readonly #ids = new Map<string, EndpointId>()
   readonly #identities = new Map<string, Identity>()
@@ -53,14 +76,20 @@ export class PolicyWorld {
     for (const [name, endpoint] of Object.entries(endpoints)) this.setEndpoint(name, endpoint)
   }
 
-  setEndpoint(name: string, { namespace = 'n', labels }: WorldEndpoint): PolicyChange {
+  setEndpoint(
+    name: string,
+    { namespace = 'n', labels, namespaceLabels, ports = {} }: WorldEndpoint,
+  ): PolicyChange {
     const id = this.#ids.get(name) ?? asEndpointId(this.#nextId++)
-    const set = endpointLabels(namespace, labels)
-    const [identity = asIdentity(0)] = this.#allocator.allocate([set])
+    const isInit = 'reserved:init' in labels
+    const set = isInit ? INIT_LABELS : endpointLabels(namespace, labels, namespaceLabels)
+    const [allocated = asIdentity(0)] = isInit ? [] : this.#allocator.allocate([set])
+    const identity = isInit ? asIdentity(RESERVED_IDENTITIES.init) : allocated
     this.#ids.set(name, id)
     this.#identities.set(name, identity)
     const addresses = [`10.0.0.${id}`]
-    return this.repository.update({ setEndpoints: [{ id, identity, labels: set, addresses }] })
+    const names = Object.entries(ports).map(([port, number]) => ({ name: port, protocol: 6, port: number }))
+    return this.repository.update({ setEndpoints: [{ id, identity, labels: set, addresses, ports: names }] })
   }
 
   removeEndpoint(name: string): PolicyChange {
@@ -70,8 +99,13 @@ export class PolicyWorld {
     return this.repository.update({ removeEndpoints: [id] })
   }
 
+  /** @returns the change that the policies make themselves, without that of prefixes before and after. */
   setPolicies(...texts: string[]): PolicyChange {
-    return this.repository.update({ setPolicies: texts.flatMap((text) => parseGood(text)) })
+    const steps = this.transitions.update({ setPolicies: texts.flatMap((text) => parseGood(text)) })
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+    }
   }
 
   idOf(name: string): EndpointId {
@@ -80,9 +114,21 @@ export class PolicyWorld {
     return id
   }
 
-  /** Of an endpoint, or of a reserved name such as `world`. */
+  /** Of an endpoint, a reserved name such as `world`, or an outside address. */
   identityOf(name: string): Identity {
+    if (/^[0-9a-f]*[:.][0-9a-f:.]+$/.test(name)) return this.#identityOfAddress(name)
     return this.#identities.get(name) ?? asIdentity(RESERVED_IDENTITIES[name as ReservedName])
+  }
+
+  #identityOfAddress(text: string): Identity {
+    const address = parsePrefix(text)
+    let best: { bits: number; identity: Identity } | undefined
+    for (const [prefix, identity] of this.transitions.prefixes()) {
+      const parsed = parsePrefix(prefix)
+      if (contains(parsed, address) && parsed.bits > (best?.bits ?? -1))
+        best = { bits: parsed.bits, identity }
+    }
+    return best?.identity ?? WORLD_IDENTITY
   }
 
   policyOf(name: string): EndpointPolicy {
@@ -91,7 +137,7 @@ export class PolicyWorld {
     return policy
   }
 
-  /** What the kernel does with a flow of `subject`, seen from there. `port`: `80`, `53/UDP`, `0/ICMP`. */
+  /** What the kernel does with a flow of `subject`, seen from there. `port`: `80`, `53/UDP`, `8/ICMP`. */
   verdict(subject: string, direction: Direction, peer: string, port: string): string {
     return kernelVerdict(this.policyOf(subject).mapEntries, this.#flow(direction, peer, port))
   }
@@ -103,7 +149,13 @@ export class PolicyWorld {
 
   #flow(direction: Direction, peer: string, text: string): Flow {
     const [port = '', protocol = 'TCP'] = text.split('/')
-    const numbers: Record<string, number> = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1 }
-    return { peer: this.identityOf(peer), direction, protocol: numbers[protocol] ?? 0, port: Number(port) }
+    return {
+      peer: this.identityOf(peer),
+      direction,
+      protocol: PROTOCOL_NUMBERS[protocol] ?? 0,
+      port: Number(port),
+    }
   }
 }
+
+const INIT_LABELS = LabelSet.parse(['reserved:init'])

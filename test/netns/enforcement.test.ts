@@ -308,7 +308,7 @@ if (canRunPrivileged(t)) {
           },
         },
         Summary: /^HTTP\/1\.1 POST http/,
-        weir: { where: 'proxy', reason: 'RULE_MATCHED', revision: 1 },
+        weir: { where: 'proxy', reason: 'RULE_MATCHED', revision: Number },
       })
       t.ok(flow!.source.labels.includes('k8s:app=client'))
       t.ok(flow!.weir.request_bytes! > 1000)

@@ -1,44 +1,43 @@
 // Entities: peers by role rather than by labels.
-import { K8S_SOURCE, NAMESPACE_KEY, RESERVED_SOURCE } from '../labels.ts'
+import { CLUSTER_KEY, K8S_SOURCE, LOCAL_CLUSTER, NAMESPACE_KEY, RESERVED_SOURCE } from '../labels.ts'
 import { nearestName } from '../nearest-name.ts'
-import { makeSelector, requireKey, type Selector } from '../selector.ts'
+import { makeSelector, requireKey, requireLabel, type Requirement, type Selector } from '../selector.ts'
 import type { Cursor } from '../yaml-cursor.ts'
 
 const reserved = (name: string): Selector => makeSelector([requireKey(RESERVED_SOURCE, name)])
 
 /** Endpoints have a namespace; what is reserved has not. */
-const EVERY_ENDPOINT = makeSelector([requireKey(K8S_SOURCE, NAMESPACE_KEY)])
-
-const SUPPORTED: Readonly<Record<string, readonly Selector[] | 'any'>> = {
-  all: 'any',
-  none: [],
-  host: [reserved('host')],
-  world: [reserved('world')],
-  cluster: [
-    ...['host', 'remote-node', 'init', 'ingress', 'health', 'unmanaged', 'kube-apiserver'].map(reserved),
-    EVERY_ENDPOINT,
-  ],
+const IS_ENDPOINT = requireKey(K8S_SOURCE, NAMESPACE_KEY)
+const NAMES_NO_CLUSTER: Requirement = {
+  source: K8S_SOURCE,
+  key: CLUSTER_KEY,
+  operator: 'DoesNotExist',
+  values: [],
 }
 
-const NOT_YET = [
-  'world-ipv4',
-  'world-ipv6',
-  'cluster-mesh',
-  'remote-node',
-  'kube-apiserver',
-  'ingress',
-  'init',
-  'health',
-  'unmanaged',
-]
+const ROLES = ['host', 'remote-node', 'init', 'ingress', 'health', 'unmanaged', 'kube-apiserver']
+const NODES_AND_ROLES = ROLES.map(reserved)
+
+const ENTITIES: Readonly<Record<string, readonly Selector[] | 'any'>> = {
+  all: 'any',
+  none: [],
+  world: [reserved('world')],
+  'world-ipv4': [reserved('world-ipv4')],
+  'world-ipv6': [reserved('world-ipv6')],
+  cluster: [
+    ...NODES_AND_ROLES,
+    makeSelector([IS_ENDPOINT, NAMES_NO_CLUSTER]),
+    makeSelector([IS_ENDPOINT, requireLabel(K8S_SOURCE, CLUSTER_KEY, LOCAL_CLUSTER)]),
+  ],
+  'cluster-mesh': [...NODES_AND_ROLES, makeSelector([IS_ENDPOINT])],
+  ...Object.fromEntries(ROLES.map((name) => [name, [reserved(name)]])),
+}
 
 export function parseEntity(at: Cursor): readonly Selector[] | 'any' | undefined {
   const name = at.string()
   if (name === undefined) return undefined
-  const known = Object.keys(SUPPORTED)
-  if (known.includes(name)) return SUPPORTED[name]
-  if (NOT_YET.includes(name))
-    return at.fail(`entity "${name}" is not supported yet`, `use ${known.join(', ')}`)
+  const known = Object.keys(ENTITIES)
+  if (known.includes(name)) return ENTITIES[name]
   const near = nearestName(name, known)
   return at.fail(
     `unknown entity "${name}"`,

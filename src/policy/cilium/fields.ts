@@ -1,35 +1,15 @@
-// The fields of CiliumNetworkPolicy (cilium.io/v2): those that are understood, and those that are refused by
+// The fields of Cilium's policies (cilium.io/v2): those that are understood, and those that are refused by
 // name because a policy that is enforced only in part is worse than one that is refused.
 import type { FieldTable } from '../yaml-cursor.ts'
 
 const LATER = 'remove it; Weir refuses what it cannot enforce'
-const CIDR = 'use fromEntities or toEntities [world] with toPorts, or remove it'
+const BY_ADDRESS = 'use toCIDR with the addresses, or toEntities [world]'
+const NODES = 'use fromEntities or toEntities [host, remote-node]'
+const BY_LABELS = 'select the endpoints by their labels with toEndpoints, or use toCIDR'
+const GROUPS = 'write the prefixes of the group as items with cidr'
 
 const unsupported = (names: readonly string[], mend = LATER): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, mend]))
-
-export const DOCUMENT: FieldTable = {
-  // `status` is written by controllers and comes along when a policy is exported.
-  known: ['apiVersion', 'kind', 'metadata', 'spec', 'specs', 'status'],
-}
-
-export const METADATA: FieldTable = {
-  known: [
-    'name',
-    'namespace',
-    'labels',
-    'annotations',
-    // What the API server adds; none of it changes what the policy means.
-    'uid',
-    'resourceVersion',
-    'generation',
-    'creationTimestamp',
-    'managedFields',
-    'ownerReferences',
-    'finalizers',
-    'selfLink',
-  ],
-}
 
 export const RULE: FieldTable = {
   known: [
@@ -50,20 +30,33 @@ export const RULE: FieldTable = {
 
 export const DEFAULT_DENY: FieldTable = { known: ['ingress', 'egress'] }
 
+/** Fields that say who; at most one of them in an item. */
+export const PEER_FIELDS = {
+  ingress: { endpoints: 'fromEndpoints', entities: 'fromEntities', cidr: 'fromCIDR', cidrSet: 'fromCIDRSet' },
+  egress: { endpoints: 'toEndpoints', entities: 'toEntities', cidr: 'toCIDR', cidrSet: 'toCIDRSet' },
+} as const
+
 export const INGRESS: FieldTable = {
-  known: ['fromEndpoints', 'fromEntities', 'toPorts'],
+  known: [...Object.values(PEER_FIELDS.ingress), 'toPorts', 'icmps'],
   unsupported: {
-    ...unsupported(['fromCIDR', 'fromCIDRSet'], CIDR),
-    ...unsupported(['fromNodes', 'fromGroups', 'fromRequires', 'icmps', 'authentication']),
+    ...unsupported(['fromNodes'], NODES),
+    ...unsupported(['fromGroups', 'fromRequires', 'authentication']),
   },
 }
 
 export const EGRESS: FieldTable = {
-  known: ['toEndpoints', 'toEntities', 'toPorts'],
+  known: [...Object.values(PEER_FIELDS.egress), 'toPorts', 'icmps'],
   unsupported: {
-    ...unsupported(['toCIDR', 'toCIDRSet', 'toFQDNs'], CIDR),
-    ...unsupported(['toServices', 'toNodes', 'toGroups', 'toRequires', 'icmps', 'authentication']),
+    ...unsupported(['toFQDNs'], BY_ADDRESS),
+    ...unsupported(['toServices'], BY_LABELS),
+    ...unsupported(['toNodes'], NODES),
+    ...unsupported(['toGroups', 'toRequires', 'authentication']),
   },
+}
+
+export const CIDR_ITEM: FieldTable = {
+  known: ['cidr', 'except'],
+  unsupported: unsupported(['cidrGroupRef', 'cidrGroupSelector'], GROUPS),
 }
 
 export const PORT_RULE: FieldTable = {
@@ -74,20 +67,25 @@ export const PORT_RULE: FieldTable = {
 /** A deny rule cannot look into requests: refusing them is the work of an allow rule that lists the others. */
 export const DENY_PORT_RULE: FieldTable = {
   known: ['ports'],
-  unsupported: unsupported(['rules'], 'remove it; deny rules work on peers and ports only'),
+  unsupported: {
+    ...PORT_RULE.unsupported,
+    ...unsupported(['rules'], 'remove it; deny rules work on peers and ports only'),
+  },
 }
 
 export const PORT: FieldTable = { known: ['port', 'endPort', 'protocol'] }
+
+export const ICMP_ITEM: FieldTable = { known: ['fields'] }
+export const ICMP_FIELD: FieldTable = { known: ['family', 'type'] }
 
 export const L7_RULES: FieldTable = {
   known: ['http'],
   unsupported: unsupported(['dns', 'kafka', 'l7proto', 'l7']),
 }
 
-export const HTTP: FieldTable = {
-  known: ['method', 'path', 'host', 'headers'],
-  unsupported: unsupported(['headerMatches'], 'use headers'),
-}
+export const HTTP: FieldTable = { known: ['method', 'path', 'host', 'headers', 'headerMatches'] }
 
-export const SELECTOR: FieldTable = { known: ['matchLabels', 'matchExpressions'] }
-export const EXPRESSION: FieldTable = { known: ['key', 'operator', 'values'] }
+export const HEADER_MATCH: FieldTable = {
+  known: ['name', 'value', 'mismatch'],
+  unsupported: unsupported(['secret'], 'write the value itself as value'),
+}

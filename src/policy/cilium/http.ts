@@ -1,13 +1,17 @@
 // `rules` of a `toPorts` item: the HTTP requests that are allowed.
-import type { HeaderRule, HttpRule } from '../network-policy.ts'
+import type { HeaderAction, HeaderRule, HttpRule } from '../network-policy.ts'
 import type { Cursor } from '../yaml-cursor.ts'
-import { HTTP, L7_RULES } from './fields.ts'
+import { HEADER_MATCH, HTTP, L7_RULES } from './fields.ts'
 
 /** Why a pattern is refused; undefined = it is fine. Decided by whoever executes patterns. */
 export type RegexValidator = (pattern: string) => string | undefined
 
+/** The same for what else of a rule only they can tell. */
+export type HttpRuleValidator = (rule: HttpRule) => string | undefined
+
 export interface HttpContext {
   readonly validateRegex: RegexValidator
+  readonly validateHttpRule?: HttpRuleValidator
   /** Name of what holds the rules: `default/empire-landing ingress[0].toPorts[0]`. */
   readonly name: string
 }
@@ -55,8 +59,53 @@ function parseHttpRule(at: Cursor, context: HttpContext): HttpRule | undefined {
   const headersAt = fields.get('headers')
   const items = headersAt === undefined ? [] : headersAt.items()
   const headers = items?.map(parseHeader) ?? [undefined]
+  const matchesAt = fields.get('headerMatches')
+  const actions = matchesAt === undefined ? [] : (matchesAt.items()?.map(parseHeaderMatch) ?? [undefined])
   if (!ok || !headers.every((header) => header !== undefined)) return undefined
-  return { name: context.name, ...patterns, headers }
+  if (!actions.every((action) => action !== undefined)) return undefined
+  const rule: HttpRule = {
+    name: context.name,
+    ...patterns,
+    headers,
+    ...(actions.length === 0 ? {} : { headerActions: actions }),
+  }
+  const reason = context.validateHttpRule?.(rule)
+  return reason === undefined
+    ? rule
+    : at.fail(`the rule is refused: ${reason}`, 'see docs/policy.md, "Header actions"')
+}
+
+/** What Cilium does with a header that is not as wanted. Without a word on it the rule does not match. */
+const MISMATCHES: Readonly<Record<string, HeaderAction['onMismatch']>> = {
+  LOG: 'continue',
+  ADD: 'add',
+  DELETE: 'delete',
+  REPLACE: 'replace',
+}
+
+function parseHeaderMatch(at: Cursor): HeaderAction | undefined {
+  const fields = at.fields(HEADER_MATCH)
+  if (fields === undefined) return undefined
+  const nameAt = fields.get('name') ?? at.failMissing('name', 'name the header')
+  const name = nameAt?.string()
+  const valueAt = fields.get('value')
+  const value = valueAt === undefined ? '' : valueAt.string()
+  const mismatchAt = fields.get('mismatch')
+  const mismatch = mismatchAt === undefined ? '' : mismatchAt.string()
+  if (name === undefined || value === undefined || mismatch === undefined) return undefined
+  if (!TOKEN.test(name)) return nameAt?.fail('is not a header name', 'e.g. X-Api-Key')
+  if (value !== '' && !FIELD_VALUE.test(value)) {
+    return valueAt?.fail('the header value holds control characters', 'write it without')
+  }
+  const onMismatch = mismatch === '' ? 'fail' : MISMATCHES[mismatch]
+  if (onMismatch === undefined) {
+    const actions = Object.keys(MISMATCHES).join(', ')
+    return mismatchAt?.fail('unknown action', `use ${actions}, or remove mismatch: the rule then fails`)
+  }
+  if (value === '' && (onMismatch === 'add' || onMismatch === 'replace')) {
+    return at.failMissing('value', `${mismatch} needs the value to write`)
+  }
+  return { name: name.toLowerCase(), value, onMatch: 'continue', onMismatch }
 }
 
 function parsePattern(at: Cursor, field: string, validate: RegexValidator): string | undefined {

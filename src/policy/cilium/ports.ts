@@ -1,6 +1,16 @@
 // `toPorts` of CiliumNetworkPolicy: ports and what is allowed on them.
-import { EVERYTHING, LAST_PORT, SCTP, TCP, UDP, type PortGrant, type PortSpan } from '../rule-model.ts'
+import {
+  EVERY_PORT,
+  LAST_PORT,
+  SCTP,
+  TCP,
+  UDP,
+  type NamedPort,
+  type PortGrant,
+  type PortSpan,
+} from '../rule-model.ts'
 import type { Cursor } from '../yaml-cursor.ts'
+import { portNameProblem } from '../port-name.ts'
 import { DENY_PORT_RULE, PORT, PORT_RULE } from './fields.ts'
 import { parseL7Rules, type HttpContext } from './http.ts'
 
@@ -12,13 +22,14 @@ const PROTOCOLS: Readonly<Record<string, readonly number[]>> = {
   SCTP: [SCTP],
   ANY: [TCP, UDP, SCTP],
 }
-const UNSUPPORTED_PROTOCOLS = ['ICMP', 'ICMPV6', 'VRRP', 'IGMP', 'GRE', 'IPIP', 'IPV6', 'ESP', 'AH']
+const ICMP_PROTOCOLS = ['ICMP', 'ICMPV6']
+const UNSUPPORTED_PROTOCOLS = ['VRRP', 'IGMP', 'GRE', 'IPIP', 'IPV6', 'ESP', 'AH']
 
 interface ParsedPort {
   readonly at: Cursor
   readonly protocol: string
-  readonly firstPort: number
-  readonly lastPort: number
+  /** A name, lower case, or a range. */
+  readonly port: string | { readonly first: number; readonly last: number }
 }
 
 /** An absent or empty list means every port and protocol. undefined after a problem. */
@@ -27,10 +38,10 @@ export function parseToPorts(
   deny: boolean,
   http: HttpContext,
 ): readonly PortGrant[] | undefined {
-  if (at === undefined) return [{ spans: [EVERYTHING], http: undefined }]
+  if (at === undefined) return [EVERY_PORT]
   const items = at.items()
   if (items === undefined) return undefined
-  if (items.length === 0) return [{ spans: [EVERYTHING], http: undefined }]
+  if (items.length === 0) return [EVERY_PORT]
   const grants = items.map((item, i) => {
     return parsePortRule(item, deny, { ...http, name: `${http.name}.toPorts[${i}]` })
   })
@@ -45,7 +56,7 @@ function parsePortRule(at: Cursor, deny: boolean, context: HttpContext): PortGra
   const rules = rulesAt === undefined ? undefined : parseL7Rules(rulesAt, context)
   if (rules !== undefined) checkHttpPorts(ports ?? [])
   if (ports === undefined || (rulesAt !== undefined && rules?.http === undefined)) return undefined
-  return { spans: ports.flatMap(toSpans), http: rules?.http }
+  return { spans: ports.flatMap(toSpans), named: ports.flatMap(toNames), http: rules?.http }
 }
 
 function parsePorts(rule: Cursor, at: Cursor | undefined): ParsedPort[] | undefined {
@@ -66,32 +77,45 @@ function parsePort(at: Cursor): ParsedPort | undefined {
   const fields = at.fields(PORT)
   if (fields === undefined) return undefined
   const portAt = fields.get('port') ?? at.failMissing('port', 'name the port, "0" for every port')
-  const firstPort = portAt === undefined ? undefined : parsePortNumber(portAt)
+  const first = portAt === undefined ? undefined : parsePortText(portAt)
   const endAt = fields.get('endPort')
-  const lastPort = endAt === undefined ? firstPort : parseEndPort(endAt, firstPort)
+  const port = first === undefined ? undefined : parseRange(first, endAt)
+  if (first === undefined) endAt?.integer()
   const protocolAt = fields.get('protocol')
   const protocol = protocolAt === undefined ? 'ANY' : parseProtocol(protocolAt)
-  if (firstPort === undefined || lastPort === undefined || protocol === undefined) return undefined
-  return { at: portAt ?? at, protocol, firstPort, lastPort }
+  if (portAt === undefined || port === undefined || protocol === undefined) return undefined
+  return { at: portAt, protocol, port }
 }
 
-function parsePortNumber(at: Cursor): number | undefined {
+/** A number, or a name in lower case. */
+function parsePortText(at: Cursor): number | string | undefined {
   const text = at.string()
   if (text === undefined) return undefined
   if (/^\d+$/.test(text)) {
     const port = Number(text)
     return port <= LAST_PORT ? port : at.fail(`port must be 0 to ${LAST_PORT}`, '"0" means every port')
   }
-  // Also what looks like a number in another base: "0x10" is a name in the syntax of service names.
-  if (/^[A-Za-z0-9-]+$/.test(text)) {
-    return at.fail(`named port ${JSON.stringify(text)} is not supported yet`, 'write the number, e.g. "8080"')
-  }
-  return at.fail('is not a port number', `write a number from 0 to ${LAST_PORT} in quotes, e.g. "8080"`)
+  // Also what looks like a number in another base: "0x10" is a name.
+  const problem = portNameProblem(text)
+  if (problem === undefined) return text.toLowerCase()
+  return at.fail('is not a port number or name', `write 0 to ${LAST_PORT} in quotes, or a name: ${problem}`)
 }
 
-function parseEndPort(at: Cursor, firstPort: number | undefined): number | undefined {
+function parseRange(first: number | string, endAt: Cursor | undefined): ParsedPort['port'] | undefined {
+  if (typeof first === 'number') {
+    const last = endAt === undefined ? first : parseEndPort(endAt, first)
+    return last === undefined ? undefined : { first, last }
+  }
+  const end = endAt === undefined ? 0 : endAt.integer()
+  if (end === 0) return first
+  return end === undefined
+    ? undefined
+    : endAt?.fail('a port by name has no end', 'write the range in numbers')
+}
+
+function parseEndPort(at: Cursor, firstPort: number): number | undefined {
   const end = at.integer()
-  if (end === undefined || firstPort === undefined) return undefined
+  if (end === undefined) return undefined
   if (end < 0 || end > LAST_PORT) return at.fail(`endPort must be 1 to ${LAST_PORT}`)
   // Cilium takes a zero for "not set".
   if (end === 0 || end === firstPort) return firstPort
@@ -107,6 +131,7 @@ function parseProtocol(at: Cursor): string | undefined {
   if (known.includes(text)) return text
   const upper = text.toUpperCase()
   if (known.includes(upper)) return at.fail('protocol must be in capitals', `write ${upper}`)
+  if (ICMP_PROTOCOLS.includes(upper)) return at.fail('ICMP has no ports', 'use icmps beside the peers')
   if (UNSUPPORTED_PROTOCOLS.includes(upper)) {
     return at.fail(`protocol "${text}" is not supported yet`, `use ${known.join(', ')}`)
   }
@@ -115,15 +140,23 @@ function parseProtocol(at: Cursor): string | undefined {
 
 /** Requests are found in TCP streams only, and "every port" would send all of a peer's traffic to the proxy. */
 function checkHttpPorts(ports: readonly ParsedPort[]): void {
-  for (const { at, protocol, firstPort } of ports) {
+  for (const { at, protocol, port } of ports) {
     if (protocol !== 'TCP') {
       at.fail(`http rules need protocol TCP, not ${protocol}`, 'write protocol: TCP beside the port')
     }
-    if (firstPort === 0) at.fail('http rules need a port, not "0"', 'name the port that speaks HTTP')
+    if (typeof port !== 'string' && port.first === 0) {
+      at.fail('http rules need a port, not "0"', 'name the port that speaks HTTP')
+    }
   }
 }
 
-function toSpans({ protocol, firstPort, lastPort }: ParsedPort): PortSpan[] {
-  const last = firstPort === 0 ? LAST_PORT : lastPort
-  return (PROTOCOLS[protocol] ?? []).map((number) => ({ protocol: number, firstPort, lastPort: last }))
+function toSpans({ protocol, port }: ParsedPort): PortSpan[] {
+  if (typeof port === 'string') return []
+  const lastPort = port.first === 0 ? LAST_PORT : port.last
+  return (PROTOCOLS[protocol] ?? []).map((number) => ({ protocol: number, firstPort: port.first, lastPort }))
+}
+
+function toNames({ protocol, port }: ParsedPort): NamedPort[] {
+  if (typeof port !== 'string') return []
+  return (PROTOCOLS[protocol] ?? []).map((number) => ({ name: port, protocol: number }))
 }

@@ -1,16 +1,19 @@
-// `spec` of a CiliumNetworkPolicy, or one item of its `specs`.
-import type { DirectionRules, Rule, RuleElement } from '../rule-model.ts'
+// `spec` of a CiliumNetworkPolicy or CiliumClusterwideNetworkPolicy, or one item of its `specs`.
+import { NORMAL_LEVEL } from '../precedence.ts'
+import type { DirectionRules, PortGrant, Rule, RuleElement } from '../rule-model.ts'
 import type { Direction } from '../network-policy.ts'
-import type { Selector } from '../selector.ts'
 import type { Cursor, Fields } from '../yaml-cursor.ts'
-import { parseEntity } from './entities.ts'
 import { DEFAULT_DENY, EGRESS, INGRESS, RULE } from './fields.ts'
-import type { RegexValidator } from './http.ts'
+import type { HttpRuleValidator, RegexValidator } from './http.ts'
+import { parseIcmps } from './icmp.ts'
+import { parsePeers } from './peers.ts'
 import { parseToPorts } from './ports.ts'
-import { parsePeerSelector, parseSubjectSelector } from './selectors.ts'
+import { parseSubjectSelector } from './selectors.ts'
 
 export interface RuleContext {
   readonly validateRegex: RegexValidator
+  readonly validateHttpRule?: HttpRuleValidator
+  /** '' = the policy is clusterwide. */
   readonly namespace: string
   /** Begins the names of all parts: `default/empire-landing ` or `default/empire-landing specs[1].`. */
   readonly prefix: string
@@ -53,12 +56,8 @@ function parseDirection(
   explicit: boolean | undefined,
   context: RuleContext,
 ): DirectionRules {
-  const denies = parseSection(
-    fields,
-    direction === 'ingress' ? 'ingressDeny' : 'egressDeny',
-    direction,
-    context,
-  )
+  const denySection = direction === 'ingress' ? 'ingressDeny' : 'egressDeny'
+  const denies = parseSection(fields, denySection, direction, context)
   const allows = parseSection(fields, direction, direction, context)
   const elements = [...denies, ...allows]
   return {
@@ -88,38 +87,27 @@ function parseElement(
 ): RuleElement | undefined {
   const fields = at.fields(direction === 'ingress' ? INGRESS : EGRESS)
   if (fields === undefined) return undefined
-  const name = context.prefix
-  const endpointsAt = fields.get(direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints')
-  const entitiesAt = fields.get(direction === 'ingress' ? 'fromEntities' : 'toEntities')
-  const portsAt = fields.get('toPorts')
-  if (endpointsAt !== undefined && entitiesAt !== undefined) {
-    const [, endpoints = ''] = /([a-zA-Z]+)$/.exec(endpointsAt.path) ?? []
-    entitiesAt.fail(`cannot be combined with ${endpoints} in one item`, 'write two items; items are ORed')
-  }
-  const peers = parsePeers(endpointsAt, entitiesAt, context.namespace)
-  const grants = parseToPorts(portsAt, deny, { validateRegex: context.validateRegex, name })
+  const { selectors: peers, areNamed } = parsePeers(fields, direction, context.namespace)
+  const grants = parseGrants(fields, deny, context)
   if (peers === undefined || grants === undefined) return undefined
   // An item that names neither peers nor ports allows (and denies) nothing; it only closes the direction.
-  const isBare = endpointsAt === undefined && entitiesAt === undefined && !hasItems(portsAt)
-  return { name, deny, peers, grants: isBare ? [] : grants }
+  const isBare = !areNamed && !hasItems(fields.get('toPorts')) && !hasItems(fields.get('icmps'))
+  const action = deny ? 'deny' : 'allow'
+  return { name: context.prefix, action, level: NORMAL_LEVEL, peers, grants: isBare ? [] : grants }
+}
+
+function parseGrants(fields: Fields, deny: boolean, context: RuleContext): readonly PortGrant[] | undefined {
+  const portsAt = fields.get('toPorts')
+  const icmpsAt = fields.get('icmps')
+  const icmps = icmpsAt === undefined ? [] : parseIcmps(icmpsAt, deny)
+  const { prefix: name, ...validators } = context
+  const ports = parseToPorts(portsAt, deny, { ...validators, name })
+  if (hasItems(portsAt) && hasItems(icmpsAt)) {
+    return icmpsAt?.fail('cannot be combined with toPorts in one item', 'write two items; items are ORed')
+  }
+  return icmpsAt !== undefined && (icmps === undefined || icmps.length > 0) ? icmps : ports
 }
 
 function hasItems(at: Cursor | undefined): boolean {
-  return (at?.items()?.length ?? 0) > 0
-}
-
-/** Absent = everybody; present but empty = nobody. undefined after a problem. */
-function parsePeers(
-  endpointsAt: Cursor | undefined,
-  entitiesAt: Cursor | undefined,
-  namespace: string,
-): readonly Selector[] | 'any' | undefined {
-  if (endpointsAt !== undefined) {
-    const selectors = endpointsAt.items()?.map((item) => parsePeerSelector(item, namespace))
-    return selectors?.every((selector) => selector !== undefined) ? selectors : undefined
-  }
-  if (entitiesAt === undefined) return 'any'
-  const entities = entitiesAt.items()?.map(parseEntity)
-  if (entities === undefined || !entities.every((entity) => entity !== undefined)) return undefined
-  return entities.includes('any') ? 'any' : entities.filter((entity) => entity !== 'any').flat()
+  return at !== undefined && at.isList && (at.items()?.length ?? 0) > 0
 }

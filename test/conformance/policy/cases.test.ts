@@ -2,25 +2,12 @@
 // keeps for all implementations; a letter marks a variation. A, B, C live in namespace n; M in namespace m.
 import t from 'tap'
 import { formatProblems } from '../../../src/policy/problem.ts'
-import { parse, policyText, PolicyWorld, type WorldEndpoint } from '../../helpers/policy-world.ts'
+import { parse, policyText, PolicyWorld } from '../../helpers/policy-world.ts'
+import { A, documentText, http, META, peer, tcp, type Case } from './case.ts'
+import { KUBERNETES_CASES } from './kubernetes-cases.ts'
+import { MODE_CASES } from './mode-cases.ts'
+import { TIER_CASES } from './tier-cases.ts'
 
-interface Case {
-  readonly id: string
-  /** Policies of namespace n; a spec may be wrapped to live elsewhere. */
-  readonly specs: readonly object[]
-  /** Endpoints besides, or other labels for, A, B, C and M. */
-  readonly world?: Readonly<Record<string, WorldEndpoint>>
-  /**
-   * `A<B:80` = ingress of A from B; `A>B:80` = egress of A to B. Then allow, deny or redirect; with a request
-   * (`GET /x`, `GET /x X-A=1`): ok or 403 as the proxy answers.
-   */
-  readonly flows: Readonly<Record<string, 'allow' | 'deny' | 'redirect' | 'ok' | '403'>>
-}
-
-const A = { endpointSelector: { matchLabels: { name: 'A' } } }
-const peer = (name: string): object => ({ fromEndpoints: [{ matchLabels: { name } }] })
-const tcp = (port: string): object => ({ port, protocol: 'TCP' })
-const http = (...rules: object[]): object => ({ toPorts: [{ ports: [tcp('80')], rules: { http: rules } }] })
 const select = (matchExpressions: object[]): object => ({
   ...A,
   ingress: [{ fromEndpoints: [{ matchExpressions }] }],
@@ -38,6 +25,41 @@ const CASES: readonly Case[] = [
     id: '4',
     specs: [{ ...A, ingress: [{ fromEndpoints: [{}] }] }],
     flows: { 'A<B:80': 'allow', 'A<M:80': 'deny', 'A<world:80': 'deny', 'A<host:80': 'deny' },
+  },
+  {
+    id: '5',
+    policies: [
+      documentText('CiliumClusterwideNetworkPolicy', { ...A, ingress: [{ fromEndpoints: [{}] }] }, META),
+    ],
+    flows: { 'A<B:80': 'allow', 'A<M:80': 'allow', 'A<world:80': 'deny', 'A<host:80': 'deny' },
+  },
+  {
+    id: '5a a clusterwide subject is of any namespace',
+    policies: [
+      documentText(
+        'CiliumClusterwideNetworkPolicy',
+        { endpointSelector: { matchLabels: { name: 'M' } }, ingress: [{}] },
+        META,
+      ),
+    ],
+    flows: { 'M<A:80': 'deny', 'A<M:80': 'allow' },
+  },
+  {
+    id: '15 what waits for its labels is closed, and rules may open it',
+    specs: [
+      {
+        endpointSelector: { matchLabels: { 'reserved:init': '' } },
+        ingress: [{ fromEntities: ['host'] }],
+      },
+    ],
+    world: { I: { labels: { 'reserved:init': '' } } },
+    flows: { 'I<host:80': 'allow', 'I<B:80': 'deny', 'I>B:80': 'deny' },
+  },
+  {
+    id: '15a without rules',
+    specs: [],
+    world: { I: { labels: { 'reserved:init': '' } } },
+    flows: { 'I<host:80': 'deny', 'I>B:80': 'deny' },
   },
   {
     id: '6 an empty list of peers is nobody, also with ports',
@@ -139,7 +161,23 @@ const CASES: readonly Case[] = [
         ingress: [{ fromEndpoints: [{ matchLabels: { 'io.cilium.k8s.namespace.labels.team': 'a' } }] }],
       },
     ],
-    world: { M: { namespace: 'm', labels: { 'io.cilium.k8s.namespace.labels.team': 'a' } } },
+    world: { M: { namespace: 'm', labels: {}, namespaceLabels: { team: 'a' } } },
+    flows: { 'A<M:80': 'allow', 'A<B:80': 'deny' },
+  },
+  {
+    id: '22a the label that Kubernetes gives every namespace',
+    specs: [
+      {
+        ...A,
+        ingress: [
+          {
+            fromEndpoints: [
+              { matchLabels: { 'io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name': 'm' } },
+            ],
+          },
+        ],
+      },
+    ],
     flows: { 'A<M:80': 'allow', 'A<B:80': 'deny' },
   },
   {
@@ -155,6 +193,92 @@ const CASES: readonly Case[] = [
       C: { labels: { r: '1', 'io.cilium.k8s.policy.serviceaccount': 'other' } },
     },
     flows: { 'A<B:80': 'allow', 'A<C:80': 'deny' },
+  },
+  {
+    id: '25',
+    specs: [{ ...A, egress: [{ toCIDR: ['10.0.0.0/8', '2001:db8::/32'] }] }],
+    flows: {
+      'A>10.1.1.1:80': 'allow',
+      'A>11.1.1.1:80': 'deny',
+      'A>2001:db8::1:80': 'allow',
+      'A>2001:db9::1:80': 'deny',
+      'A>B:80': 'deny',
+      'A>host:80': 'deny',
+      'A>world:80': 'deny',
+    },
+  },
+  {
+    id: '25a an address without a length',
+    specs: [{ ...A, egress: [{ toCIDR: ['192.0.2.7'] }] }],
+    flows: { 'A>192.0.2.7:80': 'allow', 'A>192.0.2.8:80': 'deny' },
+  },
+  {
+    id: '26',
+    specs: [{ ...A, egress: [{ toCIDRSet: [{ cidr: '10.0.0.0/8', except: ['10.96.0.0/12'] }] }] }],
+    flows: { 'A>10.96.1.1:80': 'deny', 'A>10.95.1.1:80': 'allow', 'A>11.0.0.1:80': 'deny' },
+  },
+  {
+    id: '27 an exception counts for its own item only',
+    specs: [
+      {
+        ...A,
+        egress: [{ toCIDRSet: [{ cidr: '10.0.0.0/8', except: ['10.96.0.0/12'] }, { cidr: '10.96.5.0/24' }] }],
+      },
+    ],
+    flows: { 'A>10.96.1.1:80': 'deny', 'A>10.96.5.1:80': 'allow', 'A>10.1.1.1:80': 'allow' },
+  },
+  {
+    id: '29',
+    specs: [{ ...A, egressDeny: [{ toCIDR: ['1.1.1.0/24'] }], egress: [{ toEntities: ['world'] }] }],
+    flows: { 'A>1.1.1.5:80': 'deny', 'A>8.8.8.8:80': 'allow', 'A>B:80': 'deny' },
+  },
+  {
+    id: '30 a denied prefix inside of an allowed one, and the reverse',
+    specs: [
+      { ...A, egress: [{ toCIDR: ['10.0.0.0/8'] }], egressDeny: [{ toCIDR: ['10.1.0.0/16'] }] },
+      { ...A, egress: [{ toCIDR: ['10.1.2.0/24'] }] },
+    ],
+    flows: { 'A>10.2.0.1:80': 'allow', 'A>10.1.0.1:80': 'deny', 'A>10.1.2.1:80': 'deny' },
+  },
+  {
+    id: '31 everything of a family',
+    specs: [{ ...A, egress: [{ toCIDR: ['0.0.0.0/0'] }] }],
+    flows: { 'A>8.8.8.8:80': 'allow', 'A>2001:db8::1:80': 'deny', 'A>B:80': 'deny' },
+  },
+  {
+    id: '31a IPv4 is not inside of IPv6',
+    specs: [{ ...A, egress: [{ toEntities: ['world-ipv6'] }] }],
+    flows: { 'A>8.8.8.8:80': 'deny', 'A>2001:db8::1:80': 'allow' },
+  },
+  {
+    id: '31b a prefix is part of the world',
+    specs: [
+      { ...A, egress: [{ toEntities: ['world'] }] },
+      { ...A, ingress: [{ fromCIDR: ['10.0.0.0/8'] }] },
+    ],
+    flows: { 'A>10.1.1.1:80': 'allow', 'A<10.1.1.1:80': 'allow', 'A<11.1.1.1:80': 'deny' },
+  },
+  {
+    id: '32a a pod of another cluster',
+    specs: [{ ...A, ingress: [{ fromEntities: ['cluster'] }] }],
+    world: { C: { labels: { 'io.cilium.k8s.policy.cluster': 'other' } } },
+    flows: { 'A<C:80': 'deny', 'A<B:80': 'allow' },
+  },
+  {
+    id: '32b',
+    specs: [{ ...A, ingress: [{ fromEntities: ['cluster-mesh'] }] }],
+    world: { C: { labels: { 'io.cilium.k8s.policy.cluster': 'other' } } },
+    flows: { 'A<C:80': 'allow', 'A<world:80': 'deny' },
+  },
+  {
+    id: '35',
+    specs: [{ ...A, ingress: [{ fromEntities: ['remote-node'] }] }],
+    flows: { 'A<kube-apiserver:80': 'allow', 'A<remote-node:80': 'allow', 'A<host:80': 'deny' },
+  },
+  {
+    id: '35a',
+    specs: [{ ...A, ingress: [{ fromEntities: ['kube-apiserver', 'health'] }] }],
+    flows: { 'A<remote-node:80': 'deny', 'A<kube-apiserver:80': 'allow', 'A<health:80': 'allow' },
   },
   {
     id: '32',
@@ -213,6 +337,57 @@ const CASES: readonly Case[] = [
     id: '44 port 0 is every port of the protocol',
     specs: [{ ...A, ingress: [{ toPorts: [{ ports: [{ port: '0', protocol: 'UDP' }] }] }] }],
     flows: { 'A<B:53/UDP': 'allow', 'A<B:53': 'deny', 'A<B:0/ICMP': 'deny' },
+  },
+  {
+    id: '45',
+    specs: [{ ...A, ingress: [{ toPorts: [{ ports: [{ port: 'http', protocol: 'TCP' }] }] }] }],
+    world: { A: { labels: { name: 'A' }, ports: { http: 8080 } } },
+    flows: { 'A<B:8080': 'allow', 'A<B:80': 'deny' },
+  },
+  {
+    id: '45a a name that the subject does not know',
+    specs: [{ ...A, ingress: [{ toPorts: [{ ports: [{ port: 'http' }] }] }] }],
+    flows: { 'A<B:8080': 'deny', 'A<B:80': 'deny' },
+  },
+  {
+    id: '45b on egress each peer has its own',
+    specs: [{ ...A, egress: [{ toPorts: [{ ports: [{ port: 'HTTP' }] }] }] }],
+    world: {
+      B: { labels: { name: 'B' }, ports: { http: 8080 } },
+      C: { labels: { name: 'C' }, ports: { http: 80, other: 8080 } },
+    },
+    flows: { 'A>B:8080': 'allow', 'A>B:80': 'deny', 'A>C:80': 'allow', 'A>C:8080': 'deny', 'A>M:80': 'deny' },
+  },
+  {
+    id: '45c HTTP on a port by name',
+    specs: [
+      {
+        ...A,
+        ingress: [
+          { toPorts: [{ ports: [{ port: 'http', protocol: 'TCP' }], rules: { http: [{ method: 'GET' }] } }] },
+        ],
+      },
+    ],
+    world: { A: { labels: { name: 'A' }, ports: { http: 8080 } } },
+    flows: { 'A<B:8080': 'redirect', 'A<B:8080 GET /': 'ok', 'A<B:8080 POST /': '403' },
+  },
+  {
+    id: '46',
+    specs: [
+      { ...A, ingress: [{ icmps: [{ fields: [{ type: 'EchoRequest' }, { family: 'IPv6', type: 128 }] }] }] },
+    ],
+    flows: {
+      'A<B:8/ICMP': 'allow',
+      'A<B:13/ICMP': 'deny',
+      'A<B:8': 'deny',
+      'A<B:128/ICMPv6': 'allow',
+      'A<B:8/ICMPv6': 'deny',
+    },
+  },
+  {
+    id: '46a type 0',
+    specs: [{ ...A, ingress: [{ ...peer('B'), icmps: [{ fields: [{ type: 0 }] }] }] }],
+    flows: { 'A<B:0/ICMP': 'allow', 'A<B:8/ICMP': 'deny', 'A<C:0/ICMP': 'deny' },
   },
   {
     id: '48 deny wins over any allow, however specific',
@@ -324,10 +499,31 @@ const CASES: readonly Case[] = [
     specs: [{ ...A, ingress: [http({ headers: ['X-My-Header'] })] }],
     flows: { 'A<B:80 GET / x-my-header=any': 'ok', 'A<B:80 GET /': '403' },
   },
+  {
+    id: '61 headers that are noted or rewritten',
+    specs: [
+      {
+        ...A,
+        ingress: [
+          http({ headerMatches: [{ name: 'X-A', value: '1', mismatch: 'REPLACE' }] }),
+          { ...peer('B'), ...http({ headerMatches: [{ name: 'X-B', value: '1' }] }) },
+        ],
+      },
+    ],
+    flows: { 'A<B:80 GET /': 'ok', 'A<B:80': 'redirect' },
+  },
+  {
+    id: '61a without a word the rule fails',
+    specs: [{ ...A, ingress: [http({ headerMatches: [{ name: 'X-A', value: '1' }] })] }],
+    flows: { 'A<B:80 GET / x-a=1': 'ok', 'A<B:80 GET / x-a=2': '403', 'A<B:80 GET /': '403' },
+  },
+  ...KUBERNETES_CASES,
+  ...TIER_CASES,
+  ...MODE_CASES,
 ]
 
 t.test('meaning', async (t) => {
-  for (const { id, specs, world: others = {}, flows } of CASES) {
+  for (const { id, specs = [], policies = [], world: others = {}, flows } of CASES) {
     const world = new PolicyWorld({
       A: { labels: { name: 'A' } },
       B: { labels: { name: 'B' } },
@@ -335,14 +531,14 @@ t.test('meaning', async (t) => {
       M: { namespace: 'm', labels: { name: 'M' } },
       ...others,
     })
-    world.setPolicies(...specs.map((spec, i) => policyText(spec, `p${i}`)))
+    world.setPolicies(...specs.map((spec, i) => policyText(spec, `p${i}`)), ...policies)
     for (const [flow, expected] of Object.entries(flows))
       t.equal(verdict(world, flow), expected, `${id}: ${flow}`)
   }
 })
 
 function verdict(world: PolicyWorld, text: string): string {
-  const parts: readonly string[] = /^(\w+)([<>])([\w-]+):(\S+)(?: (.*))?$/.exec(text) ?? []
+  const parts: readonly string[] = /^(\w+)([<>])([\w.:-]+):(\S+)(?: (.*))?$/.exec(text) ?? []
   const [, subject = '', arrow, peer = '', port = '', request] = parts
   const direction = arrow === '<' ? 'ingress' : 'egress'
   if (request === undefined) return world.verdict(subject, direction, peer, port)
@@ -372,9 +568,24 @@ const REJECTED: readonly [string, object, RegExp][] = [
   ],
   ['34', { ...A, ingress: [{ fromEntities: ['bogus'] }] }, /unknown entity "bogus"/],
   [
+    '28',
+    { ...A, egress: [{ toCIDRSet: [{ cidr: '10.0.0.0/8', except: ['11.0.0.0/16'] }] }] },
+    /does not lie inside of 10.0.0.0\/8/,
+  ],
+  [
+    '28a shorter',
+    { ...A, egress: [{ toCIDRSet: [{ cidr: '10.0.0.0/8', except: ['10.0.0.0/7'] }] }] },
+    /does not lie inside/,
+  ],
+  [
+    '28b another family',
+    { ...A, egress: [{ toCIDRSet: [{ cidr: '10.0.0.0/8', except: ['fd00::/16'] }] }] },
+    /does not lie inside/,
+  ],
+  [
     '36',
     { ...A, ingress: [{ fromEndpoints: [{}], fromCIDR: ['10.0.0.0/8'] }] },
-    /fromCIDR: field "fromCIDR" is not supported/,
+    /fromCIDR: cannot be combined with fromEndpoints/,
   ],
   [
     '36a',
@@ -387,8 +598,11 @@ const REJECTED: readonly [string, object, RegExp][] = [
     { ...A, egressDeny: [{ toPorts: [{ ports: [tcp('80')], rules: { http: [{}] } }] }] },
     /"rules" is not supported/,
   ],
-  ['45', { ...A, ingress: [{ toPorts: [{ ports: [{ port: 'http' }] }] }] }, /named port "http"/],
-  ['46', { ...A, ingress: [{ icmps: [{ fields: [{ type: 8 }] }] }] }, /icmps/],
+  [
+    '46',
+    { ...A, ingress: [{ icmps: [{ fields: [{ type: 8 }] }], toPorts: [{ ports: [tcp('80')] }] }] },
+    /icmps: cannot be combined with toPorts/,
+  ],
   [
     '47',
     { ...A, ingress: [{ toPorts: [{ ports: [tcp('0')], rules: { http: [{}] } }] }] },
@@ -421,7 +635,11 @@ const REJECTED: readonly [string, object, RegExp][] = [
     /dns/,
   ],
   ['59', { ...A, ingress: [http({ path: '*' })] }, /regular expression is refused/],
-  ['61', { ...A, ingress: [http({ headerMatches: [{ name: 'X' }] })] }, /headerMatches/],
+  [
+    '61 a secret',
+    { ...A, ingress: [http({ headerMatches: [{ name: 'X', secret: { name: 's' } }] })] },
+    /field "secret" is not supported/,
+  ],
   ['64', { ...A, ingress: [{ toPorts: [{ ports: [tcp('443')], serverNames: ['a'] }] }] }, /serverNames/],
 ]
 

@@ -29,12 +29,42 @@ t.test('a good file', async (t) => {
   t.same(parseEndpoints('[]', 'e.yaml'), { endpoints: [], problems: [] })
 })
 
+t.test('labels of namespaces, and names of ports', async (t) => {
+  const { endpoints, problems } = parseEndpoints(
+    `namespaceLabels: {default: {team: a, tier: x}, other: {team: b}}
+endpoints:
+- {name: a, device: d, addresses: [10.0.0.1], ports: {HTTP: 8080, dns: 53/UDP}, namespaceLabels: {tier: y}}
+- {name: b, namespace: third, device: e, addresses: [10.0.0.2]}
+`,
+    'e.yaml',
+  )
+  t.same(problems, [])
+  t.same(endpoints[0]?.namespaceLabels, { team: 'a', tier: 'y' }, 'those of the endpoint count more')
+  t.same(endpoints[0]?.ports, [
+    { name: 'http', port: 8080, protocol: 6 },
+    { name: 'dns', port: 53, protocol: 17 },
+  ])
+  t.same(endpoints[1], { name: 'b', namespace: 'third', labels: {}, device: 'e', addresses: ['10.0.0.2'] })
+})
+
 t.test('problems name file, line, path, value and mend', async (t) => {
   const b = (fields: string): string => `${ONE}- ${fields}\n`
   const cases: [string, RegExp][] = [
     ['', /e.yaml:1:1: the file is empty; write a list of endpoints/],
-    ['a: b', /must be a list \(value: a mapping\)/],
+    ['a', /must be a list \(value: "a"\)/],
+    ['a: b', /unknown field "a"/],
+    ['namespaceLabels: {}', /endpoints: is missing/],
+    ['endpoints: []\nnamespaceLabels: {A: {}}', /namespaceLabels.A: "A" is not a namespace/],
+    ['endpoints: []\nnamespaceLabels: {a: {b: 1}}', /namespaceLabels.a.b: must be text/],
     ['- x', /\[0\]: must be a mapping/],
+    [
+      b('{name: b, device: d, addresses: [10.0.0.2], ports: {1: 80}}'),
+      /"1" is not a port name|a key is not text/,
+    ],
+    [b('{name: b, device: d, addresses: [10.0.0.2], ports: {a--b: 80}}'), /"a--b" is not a port name/],
+    [b('{name: b, device: d, addresses: [10.0.0.2], ports: {a: 0}}'), /ports.a: is not a port .*53\/UDP/],
+    [b('{name: b, device: d, addresses: [10.0.0.2], ports: {a: 80/ICMP}}'), /ports.a: is not a port/],
+    [b('{name: b, device: d, addresses: [10.0.0.2], ports: {a: 1, A: 2}}'), /port "a" is named twice/],
     ['- {name: [', /broken YAML/],
     [`${ONE}---\n[]`, /a second document/],
     [

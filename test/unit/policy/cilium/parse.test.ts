@@ -35,7 +35,7 @@ t.test('all problems of a document are reported at once', async (t) => {
     endpointSelector: {matchLabels: {"a b": x, c: 1}}
     ingres: []
     ingress:
-    - fromCIDR: [10.0.0.0/8]
+    - fromGroups: []
       toPorts:
       - ports: [{port: 80, protocol: TCP}]
         rules: {http: [{path: "*", method: 5}]}
@@ -58,13 +58,23 @@ t.test('all problems of a document are reported at once', async (t) => {
 t.test('fields of the format that cannot be enforced are refused by name, at the name', async (t) => {
   const cases: [string, RegExp][] = [
     [
-      `${ONE_RULE}fromCIDRSet:\n  - cidr: 10.0.0.0/8`,
-      /:8:5: spec.ingress\[0\].fromCIDRSet: field "fromCIDRSet" is not supp/,
+      `${ONE_RULE}fromNodes:\n  - {}`,
+      /:8:5: spec.ingress\[0\].fromNodes: field "fromNodes" is not supp.*use fromEntities/,
     ],
+    [
+      `${ONE_RULE}fromCIDRSet: [{cidrGroupRef: x}]`,
+      /\[0\].cidrGroupRef: field "cidrGroupRef" is not supported/,
+    ],
+    [`${ONE_RULE}fromCIDRSet: [{cidrGroupSelector: {}}]`, /"cidrGroupSelector" is not supported yet/],
+    [`${ONE_RULE}fromGroups: []`, /"fromGroups" is not supported yet/],
     [`${ONE_RULE}fromRequires: []`, /"fromRequires" is not supported yet/],
-    [`${ONE_RULE}icmps: []`, /"icmps" is not supported yet/],
     [`${ONE_RULE}authentication: {mode: required}`, /"authentication" is not supported yet/],
     ['endpointSelector: {}\negress:\n- toServices: []', /"toServices" is not supported yet/],
+    ['endpointSelector: {}\negress:\n- toFQDNs: []', /"toFQDNs" is not supported yet .*use toCIDR/],
+    ['endpointSelector: {}\negressDeny:\n- toFQDNs: []', /"toFQDNs" is not supported yet/],
+    ['endpointSelector: {}\negress:\n- toNodes: []', /"toNodes" is not supported yet/],
+    ['endpointSelector: {}\negress:\n- toGroups: []', /"toGroups" is not supported yet/],
+    ['endpointSelector: {}\negress:\n- toRequires: []', /"toRequires" is not supported yet/],
     ['nodeSelector: {}\nendpointSelector: {}\ningress: [{}]', /"nodeSelector" is not supported yet/],
     [`log: {value: x}\n${ONE_RULE}{}`, /"log" is not supported yet/],
     [
@@ -74,20 +84,25 @@ t.test('fields of the format that cannot be enforced are refused by name, at the
     [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {kafka: []}}]`, /"kafka" is not supported yet/],
     [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], listener: {}}]`, /"listener" is not supported yet/],
     [
-      `${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{headerMatches: []}]}}]`,
-      /http\[0\].headerMatches: field "headerMatches" is not supported yet/,
-    ],
-    [
-      `${ONE_RULE}fromEntities: [remote-node]`,
-      /fromEntities\[0\]: entity "remote-node" is not supported yet/,
+      `${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{headerMatches: [{name: A, secret: {name: s}}]}]}}]`,
+      /headerMatches\[0\].secret: field "secret" is not supported yet/,
     ],
     [`${ONE_RULE}fromEntities: [wrld]`, /unknown entity "wrld" .*did you mean "world"\?/],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "1", protocol: ICMP}]}]`, /ICMP has no ports .*use icmps/],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "1", protocol: GRE}]}]`, /protocol "GRE" is not supported yet/],
     [
-      `${ONE_RULE}toPorts: [{ports: [{port: http}]}]`,
-      /named port "http" is not supported yet .*write the number/,
+      `${ONE_RULE}toPorts: [{ports: [{port: "53"}], terminatingTLS: {}}]`,
+      /"terminatingTLS" is not supported/,
     ],
-    [`${ONE_RULE}toPorts: [{ports: [{port: "0x10"}]}]`, /named port "0x10" is not supported yet/],
-    [`${ONE_RULE}toPorts: [{ports: [{port: "1", protocol: ICMP}]}]`, /protocol "ICMP" is not supported yet/],
+    [
+      `${ONE_RULE}toPorts: [{ports: [{port: "53"}], originatingTLS: {}}]`,
+      /"originatingTLS" is not supported/,
+    ],
+    [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], serverNames: [a]}]`, /"serverNames" is not supported yet/],
+    [
+      'endpointSelector: {}\ningressDeny: [{toPorts: [{ports: [{port: "1"}], listener: {}}]}]',
+      /"listener" is not/,
+    ],
     [
       'endpointSelector: {}\ningressDeny:\n- toPorts: [{ports: [{port: "1"}], rules: {}}]',
       /"rules" is not supported yet/,
@@ -107,7 +122,25 @@ t.test('values are checked', async (t) => {
   const select = (text: string): string => `endpointSelector: ${text}\ningress: [{}]`
   const cases: [string, RegExp][] = [
     [port('{port: "65536"}'), /port must be 0 to 65535 \(value: "65536"\)/],
-    [port('{port: ""}'), /is not a port number/],
+    [port('{port: ""}'), /is not a port number or name/],
+    [port('{port: "a--b"}'), /is not a port number or name .*single "-"/],
+    [port('{port: "http", endPort: 90}'), /endPort: a port by name has no end/],
+    [`${ONE_RULE}fromCIDR: [10.0.0.0/33]`, /fromCIDR\[0\]: is not a prefix .*10.0.0.0\/8/],
+    [`${ONE_RULE}fromCIDR: [10.0.0.0/255.0.255.0]`, /is not a prefix/],
+    [`${ONE_RULE}fromCIDR: ["::ffff:10.0.0.0/104"]`, /is not a prefix/],
+    [`${ONE_RULE}fromCIDR: [example.com]`, /is not a prefix/],
+    [`${ONE_RULE}fromCIDRSet: [{cidr: 10.0.0.1}]`, /\[0\].cidr: is not a prefix .*add the length/],
+    [`${ONE_RULE}fromCIDRSet: [{except: [10.0.0.0/8]}]`, /\[0\].cidr: is missing/],
+    [`${ONE_RULE}icmps: [{}]`, /icmps\[0\].fields: is missing/],
+    [`${ONE_RULE}icmps: [{fields: []}]`, /lists no type/],
+    [`${ONE_RULE}icmps: [{fields: [{type: 256}]}]`, /an ICMP type is 0 to 255/],
+    [`${ONE_RULE}icmps: [{fields: [{type: EchoRequst}]}]`, /did you mean "EchoRequest"/],
+    [`${ONE_RULE}icmps: [{fields: [{type: PacketTooBig}]}]`, /unknown ICMP type of this family/],
+    [`${ONE_RULE}icmps: [{fields: [{type: 8, family: IPX}]}]`, /unknown family/],
+    [
+      'endpointSelector: {}\ningressDeny: [{icmps: [{fields: [{family: IPv6, type: 135}]}]}]',
+      /cannot be denied/,
+    ],
     [port('{port: 80}'), /must be text \(value: 80\); put it in quotes: "80"/],
     [port('{protocol: TCP}'), /ports\[0\].port: is missing/],
     [port('{port: "80", endPort: 79}'), /endPort is below port 80 \(value: 79\)/],
@@ -124,6 +157,10 @@ t.test('values are checked', async (t) => {
     [http('[{headers: ["X-A:"]}]'), /is not a header/],
     [http('[{headers: ["X-A: "]}]'), /header value is empty/],
     [http('[{headers: X-A}]'), /headers: must be a list/],
+    [http('[{headerMatches: [{value: x}]}]'), /headerMatches\[0\].name: is missing/],
+    [http('[{headerMatches: [{name: "a b"}]}]'), /is not a header name/],
+    [http('[{headerMatches: [{name: a, mismatch: DROP}]}]'), /unknown action .*LOG, ADD, DELETE, REPLACE/],
+    [http('[{headerMatches: [{name: a, mismatch: ADD}]}]'), /value: is missing; ADD needs the value/],
     [select('{matchLabels: {app: "a b"}}'), /is not a label value \(value: "a b"\)/],
     [
       select('{matchLabels: {"foo:app": a}}'),
