@@ -24,7 +24,12 @@ class World {
   readonly #chunks: Buffer[] = []
   readonly #log = new AccessLog({
     sinks: [
-      { write: (ndjson) => void this.#chunks.push(ndjson), lost: 0, reopen: () => {}, close: async () => {} },
+      {
+        write: (ndjson) => void this.#chunks.push(Buffer.from(ndjson)),
+        lost: 0,
+        reopen: () => {},
+        close: async () => {},
+      },
     ],
     flushBytes: 1,
   })
