@@ -55,6 +55,8 @@ export interface Flow {
     readonly rejected_headers?: readonly { readonly key: string; readonly value: string }[]
     readonly request_bytes?: number
     readonly response_bytes?: number
+    /** From the complete head of the request to that of the final response; latency_ns goes on to the end of both. */
+    readonly first_byte_ns?: number
     /** Of a gRPC call, when it came to a status. */
     readonly grpc_status?: number
   }

@@ -105,11 +105,12 @@ export class ConnectionRecord {
     const summary = isGrpc
       ? `gRPC ${jsonEscape(exchange.path.slice(1))}`
       : `${protocol} ${this.#methodText} ${url}`
-    const latencyNs = Math.max(0, Math.round((exchange.endedMs - exchange.startedMs) * 1e6))
+    const { startedMs, endedMs, respondedMs = 0 } = exchange
+    const firstByte = respondedMs === 0 ? '' : `,"first_byte_ns":${nanoseconds(respondedMs - startedMs)}`
     return (
-      `{"time":"${time}",${this.#head}${latencyNs}","http":{"code":${exchange.status},"method":"${this.#methodText}"` +
+      `{"time":"${time}",${this.#head}${nanoseconds(endedMs - startedMs)}","http":{"code":${exchange.status},"method":"${this.#methodText}"` +
       `,"url":"${url}","protocol":"${protocol}"}},"Summary":"${summary}",${this.#tail}` +
-      `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
+      `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${firstByte}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
     )
   }
 
@@ -129,6 +130,11 @@ export class ConnectionRecord {
         `,"revision":${revision}${findings(verdict)},"request_bytes":`,
     )
   }
+}
+
+/** Never negative. */
+function nanoseconds(ms: number): number {
+  return Math.max(0, Math.round(ms * 1e6))
 }
 
 /** What shadow rules and header actions found, as further fields of `weir`. */

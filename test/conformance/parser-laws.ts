@@ -44,8 +44,6 @@ export class LawBroken extends Error {
   override readonly name = 'LawBroken'
 }
 
-const NOW_MS = 1_000
-
 interface Flow {
   /** Unconsumed bytes, as the relay retains them. */
   retained: Buffer
@@ -82,6 +80,8 @@ function newFlow(): Flow {
 export class MemoryConnection<S extends Subject = Subject> implements Steps {
   readonly subject: S
   errorCode = ''
+  /** What the parser is told. */
+  nowMs = 1_000
   private readonly flows = [newFlow(), newFlow()] as const
   private readonly maxRetainedBytes: number
   private active: { direction: FlowDirection; buffer: Buffer; position: number; end: number } | undefined
@@ -122,7 +122,7 @@ export class MemoryConnection<S extends Subject = Subject> implements Steps {
   }
 
   close(): void {
-    this.subject.parser.close(NOW_MS)
+    this.subject.parser.close(this.nowMs)
   }
 
   /** What must be equal however the input was split. */
@@ -224,7 +224,7 @@ export class MemoryConnection<S extends Subject = Subject> implements Steps {
     const buffer = Buffer.alloc(start + before + 3, 0xaa)
     flow.retained.copy(buffer, start)
     this.active = { direction, buffer, position: start, end: start + before }
-    this.subject.parser.receive(direction, buffer, start, start + before, NOW_MS)
+    this.subject.parser.receive(direction, buffer, start, start + before, this.nowMs)
     flow.retained = Buffer.from(buffer.subarray(this.active.position, this.active.end))
     this.active = undefined
     buffer.fill(0x55)
@@ -252,7 +252,7 @@ export class MemoryConnection<S extends Subject = Subject> implements Steps {
           isMoving = true
         } else if (flow.isEnded && !flow.isEndTold) {
           flow.isEndTold = true
-          this.subject.parser.end(direction, NOW_MS)
+          this.subject.parser.end(direction, this.nowMs)
           isMoving = true
         }
       }

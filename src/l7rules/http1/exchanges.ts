@@ -28,6 +28,7 @@ export class Slot {
     responseBytes: 0,
     startedMs: 0,
     endedMs: 0,
+    respondedMs: 0,
   }
   kind: typeof AWAITED | typeof DENIED | typeof BROKEN = AWAITED
   isHead = false

@@ -248,6 +248,7 @@ export class Http1Session implements ProtocolParser {
     record.error = ''
     record.responseBytes = 0
     record.startedMs = nowMs
+    record.respondedMs = 0
     slot.isHead = head.method === 'HEAD'
     slot.isConnect = head.isConnect
     slot.isVersion10 = head.isVersion10
@@ -352,7 +353,7 @@ export class Http1Session implements ProtocolParser {
         }
         const length = this.responseHead.parse(b, i, end)
         if (length === MORE) break
-        const code = length === FAILED ? this.responseHead.code : this.beginResponse(length)
+        const code = length === FAILED ? this.responseHead.code : this.beginResponse(length, nowMs)
         if (code !== undefined) {
           if (i > from) this.steps.pass(REPLY, i - from)
           this.badGateway(code, nowMs)
@@ -381,19 +382,20 @@ export class Http1Session implements ProtocolParser {
   }
 
   /** Decide what follows the head that was just parsed (RFC 9112 §6.3). */
-  private beginResponse(length: number): HttpCode | undefined {
+  private beginResponse(length: number, nowMs: number): HttpCode | undefined {
     const head = this.responseHead
     const slot = this.exchanges.first()
     const status = head.status
     if (status === 101) {
       // A server must not switch before it has the whole request (RFC 9110 §7.8).
       if (!slot.asksUpgrade || !slot.isRequestDone) return 'HTTP_UNEXPECTED_UPGRADE'
-      this.openTunnel(slot, status)
+      this.openTunnel(slot, status, nowMs)
     } else if (status < 200) {
       if (status === 100) slot.expectsContinue = false
-    } else if (slot.isConnect && status < 300) this.openTunnel(slot, status)
+    } else if (slot.isConnect && status < 300) this.openTunnel(slot, status, nowMs)
     else {
       slot.record.status = status
+      slot.record.respondedMs = nowMs
       this.isResponseBegun = true
       if (slot.asksUpgrade || slot.isConnect) this.isGated = false
       this.responseRest = 0
@@ -410,8 +412,9 @@ export class Http1Session implements ProtocolParser {
     return undefined
   }
 
-  private openTunnel(slot: Slot, status: number): void {
+  private openTunnel(slot: Slot, status: number, nowMs: number): void {
     slot.record.status = status
+    slot.record.respondedMs = nowMs
     this.isResponseBegun = true
     this.isGated = false
     this.request = TUNNEL
@@ -485,7 +488,7 @@ export class Http1Session implements ProtocolParser {
         this.refuse(slot, slot.record.error as HttpCode, nowMs)
         return
       }
-      this.deny(slot)
+      this.deny(slot, nowMs)
       if (slot.record.error !== '') {
         this.fail(slot.record.error as HttpCode, nowMs)
         return
@@ -499,11 +502,12 @@ export class Http1Session implements ProtocolParser {
     }
   }
 
-  private deny(slot: Slot): void {
+  private deny(slot: Slot, nowMs: number): void {
     const isLast = slot.closes || slot.record.error !== ''
     const persistence = isLast ? CLOSE : slot.isVersion10 ? PERSIST_VERSION_10 : PERSIST
     const response = denial(this.deniedBody, persistence, slot.isHead)
     slot.record.status = DENIED_STATUS
+    slot.record.respondedMs = nowMs
     slot.record.responseBytes = response.length
     slot.isResponseDone = true
     this.steps.inject(REPLY, response)
@@ -512,6 +516,7 @@ export class Http1Session implements ProtocolParser {
   private refuse(slot: Slot, code: HttpCode, nowMs: number): void {
     const response = refusal(code, slot.isHead)
     slot.record.status = HTTP_CODES[code].status
+    slot.record.respondedMs = nowMs
     slot.record.responseBytes += response.length
     slot.record.error = code
     this.steps.inject(REPLY, response)

@@ -92,6 +92,14 @@ t.test('a forwarded request', async (t) => {
   } satisfies Flow)
 })
 
+t.test('the time to the answer, if there was one', async (t) => {
+  const record = new ConnectionRecord(FACTS)
+  const weirOf = (respondedMs: number): Flow['weir'] =>
+    parse(record, exchange({ startedMs: 10, respondedMs, endedMs: 12 })).weir
+  t.equal(weirOf(11.5).first_byte_ns, 1_500_000)
+  t.equal(weirOf(0).first_byte_ns, undefined)
+})
+
 t.test('parts that are remembered follow what changes on a connection', async (t) => {
   const record = new ConnectionRecord(FACTS)
   parse(record, exchange())

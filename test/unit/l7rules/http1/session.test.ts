@@ -43,7 +43,25 @@ t.test('an allowed exchange', async (t) => {
       responseBytes: 40,
       startedMs: 1000,
       endedMs: 1000,
+      respondedMs: 1000,
     },
+  ])
+})
+
+t.test('durations: to the final response, and to the end of both messages', async (t) => {
+  const connection = connect()
+  const at = (nowMs: number, direction: typeof ORIGINAL | typeof REPLY, text: string): void => {
+    connection.nowMs = nowMs
+    connection.send(direction, text)
+  }
+  at(10, ORIGINAL, request('/1', 'Content-Length: 2\r\n', 'a'))
+  at(20, REPLY, 'HTTP/1.1 103 Early Hints\r\n\r\n')
+  at(30, REPLY, 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx')
+  at(40, REPLY, 'y')
+  at(50, ORIGINAL, `b${request('/deny')}`)
+  t.match(connection.subject.observed, [
+    { startedMs: 10, respondedMs: 30, endedMs: 50 },
+    { startedMs: 50, respondedMs: 50, endedMs: 50 },
   ])
 })
 
