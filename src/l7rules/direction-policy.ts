@@ -1,11 +1,11 @@
 // One direction of an endpoint's policy: which rules govern a port and a peer. Compiled piece by piece, as
 // connections ask; shared by all endpoints whose policy is equal, and carried over to later snapshots.
+import { hasModes } from '../policy/mode.ts'
 import type { Direction, PortPolicy, PortRule } from '../policy/network-policy.ts'
 import { rulesOfPort } from '../policy/rule-order.ts'
 import { validateHttpRule } from './http-rules.ts'
 import { compileModes } from './moded-side.ts'
 import { reachableRules } from './reachable-rules.ts'
-import { hasMode } from './rule-modes.ts'
 import type { Judgement } from './side.ts'
 
 /** What one endpoint says about a connection. */
@@ -41,7 +41,7 @@ export class DirectionPolicy {
     const rules = ports.flatMap((entry) => entry.rules)
     for (const { http } of rules) http?.forEach(validateHttpRule)
     this.#asksListener = rules.some(({ proxyId }) => (proxyId ?? 0) !== 0)
-    this.#hasModes = rules.some((rule) => hasMode(rule, 'audit') || hasMode(rule, 'shadow'))
+    this.#hasModes = rules.some(hasModes)
   }
 
   /** @param proxyId listener that the connection came to; 0 = one that has no number. */

@@ -1,10 +1,10 @@
 // Joins what enforced rules say with what those in audit and shadow would say.
+import { hasMode, rulesUpTo } from '../policy/mode.ts'
 import type { Direction, PortRule } from '../policy/network-policy.ts'
 import { composeEdits } from './header-edits.ts'
 import type { HttpRequest } from './http1/request.ts'
 import { reachableRules } from './reachable-rules.ts'
 import { unionOfViews, type RequestView } from './request-view.ts'
-import { hasMode, withModesUpTo } from './rule-modes.ts'
 import { compileRules, type HttpJudgement, type Judgement } from './side.ts'
 import { decisionOf, planOf, type Verdict } from './verdict.ts'
 
@@ -15,8 +15,8 @@ export function compileModes(direction: Direction, rules: readonly PortRule[]): 
   const hasAudit = rules.some((rule) => hasMode(rule, 'audit'))
   const hasShadow = rules.some((rule) => hasMode(rule, 'shadow'))
   if (!hasAudit && !hasShadow) return compile(rules)
-  const enforced = compile(withModesUpTo('enforce', rules))
-  const audited = hasAudit ? compile(withModesUpTo('audit', rules)) : enforced
+  const enforced = compile(rulesUpTo('enforce', rules))
+  const audited = hasAudit ? compile(rulesUpTo('audit', rules)) : enforced
   const planned = hasShadow ? compile(rules) : undefined
   if (enforced.kind === 'fixed' && audited.kind === 'fixed') {
     const verdict = joinAudit(enforced.verdict, audited.verdict)

@@ -1,28 +1,51 @@
-// Modes of rules: which of them count at what strictness.
-import type { HttpRule, PortRule, RuleMode } from './network-policy.ts'
+// Modes of rules: which of them count at what strictness. A policy is judged up to three times: with its
+// enforced rules, with those in audit too, and with the shadow ones too. docs/policy.md, "Modes", says what
+// becomes of the results.
+import type { PortRule, RuleMode } from './network-policy.ts'
 import type { RuleVerdict } from './precedence.ts'
 
 const RANK: Readonly<Record<RuleMode, number>> = { enforce: 0, audit: 1, shadow: 2 }
 
+interface Moded {
+  /** Absent = enforce. */
+  readonly mode?: RuleMode
+}
+
 /** As a property to spread: absent when the rule is enforced. */
-export function inMode(mode: RuleMode | undefined): { readonly mode?: RuleMode } {
+export function inMode(mode: RuleMode | undefined): Moded {
   return mode === undefined || mode === 'enforce' ? {} : { mode }
 }
 
-export function countsUpTo(limit: RuleMode, { mode = 'enforce' }: PortRule | HttpRule): boolean {
+export function countsUpTo(limit: RuleMode, { mode = 'enforce' }: Moded): boolean {
   return RANK[mode] <= RANK[limit]
 }
 
-export function hasModes({ mode, http }: PortRule): boolean {
-  return (
-    (mode ?? 'enforce') !== 'enforce' || http?.some((one) => (one.mode ?? 'enforce') !== 'enforce') === true
-  )
+/** Whether a rule, or one of its HTTP rules, has `mode`. */
+export function hasMode(rule: PortRule, mode: Exclude<RuleMode, 'enforce'>): boolean {
+  return rule.mode === mode || rule.http?.some((http) => http.mode === mode) === true
+}
+
+export function hasModes(rule: PortRule): boolean {
+  return hasMode(rule, 'audit') || hasMode(rule, 'shadow')
 }
 
 /**
  * What is left of a rule when weaker modes than `limit` are ignored; undefined = nothing. A rule whose HTTP
- * rules all go restricts nothing at L7.
+ * rules all go restricts nothing at L7: its peer and port are enforced, its HTTP rules are not yet.
  */
+export function ruleUpTo(limit: RuleMode, rule: PortRule): PortRule | undefined {
+  if (!countsUpTo(limit, rule)) return undefined
+  if (rule.http === undefined || rule.http.every((one) => countsUpTo(limit, one))) return rule
+  const http = rule.http.filter((one) => countsUpTo(limit, one))
+  return { ...rule, http: http.length === 0 ? undefined : http }
+}
+
+/** What remains of `rules` without the modes that are weaker than `limit`. */
+export function rulesUpTo(limit: RuleMode, rules: readonly PortRule[]): PortRule[] {
+  return rules.flatMap((rule) => ruleUpTo(limit, rule) ?? [])
+}
+
+/** The verdict of what `ruleUpTo` leaves. */
 export function verdictUpTo(limit: RuleMode, verdict: RuleVerdict, rule: PortRule): RuleVerdict | undefined {
   if (!countsUpTo(limit, rule)) return undefined
   if (verdict !== 'redirect') return verdict

@@ -1,5 +1,6 @@
 // A policy for proxies that are not ours: without what they would misunderstand, or refuse the whole update for.
-import type { HttpRule, NetworkPolicy, PortPolicy, PortRule } from './network-policy.ts'
+import { rulesUpTo } from './mode.ts'
+import type { NetworkPolicy, PortPolicy, PortRule } from './network-policy.ts'
 
 /** cilium/proxy refuses more. Connections to addresses beyond have no policy there: they are denied. */
 const MAX_ENDPOINT_IPS = 2
@@ -20,21 +21,10 @@ export function forOtherProxies(policy: NetworkPolicy): NetworkPolicy {
 
 function plainPorts(ports: readonly PortPolicy[]): PortPolicy[] {
   return ports.flatMap((entry) => {
-    const rules = entry.rules.filter(isEnforced).map(plainRule).filter(canMatch)
+    const rules = rulesUpTo('enforce', entry.rules).filter(canMatch)
     // An entry without rules admits everybody: one that lost all of its rules has to go.
     return rules.length === 0 && entry.rules.length > 0 ? [] : [{ ...entry, rules }]
   })
-}
-
-/** A rule whose HTTP rules all go admits its peers to the port, as it does where modes are known. */
-function plainRule(rule: PortRule): PortRule {
-  if (rule.http === undefined || rule.http.every(isEnforced)) return rule
-  const http = rule.http.filter(isEnforced)
-  return { ...rule, http: http.length === 0 ? undefined : http }
-}
-
-function isEnforced({ mode }: PortRule | HttpRule): boolean {
-  return mode === undefined || mode === 'enforce'
 }
 
 function canMatch({ http }: PortRule): boolean {
