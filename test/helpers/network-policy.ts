@@ -7,17 +7,25 @@ export interface HttpRule {
   readonly method?: string
   readonly path?: string
   readonly host?: string
+  /** `Name: value` or `Name`. */
+  readonly headers?: readonly string[]
+  readonly headerMatches?: readonly {
+    readonly name: string
+    readonly value?: string
+    readonly mismatch?: 'LOG' | 'ADD' | 'DELETE' | 'REPLACE'
+  }[]
 }
 
 /** Selects the pods with the label `app: APP`. The policy is named after them. */
 export function networkPolicy(
   app: string,
   rules: { readonly ingress?: readonly Rule[]; readonly egress?: readonly Rule[] },
+  annotations: Labels = {},
 ): Rule {
   return {
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumNetworkPolicy',
-    metadata: { name: `${app}-policy` },
+    metadata: { name: `${app}-policy`, annotations },
     spec: { endpointSelector: { matchLabels: { app } }, ...rules },
   }
 }

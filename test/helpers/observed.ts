@@ -13,6 +13,7 @@ export interface FlowPattern {
   readonly from?: string
   readonly to?: string
   readonly port?: number
+  readonly fromPort?: number
   readonly verdict?: Flow['verdict']
   /** Last part of the URL. */
   readonly path?: string
@@ -46,12 +47,13 @@ export class Observer {
   }
 }
 
-function isMatch(flow: Flow, { from, to, port, verdict, path, reason }: FlowPattern): boolean {
-  const destinationPort = (flow.l4.TCP ?? flow.l4.UDP)?.destination_port
+function isMatch(flow: Flow, { from, to, port, fromPort, verdict, path, reason }: FlowPattern): boolean {
+  const { source_port: sourcePort, destination_port: destinationPort } = flow.l4.TCP ?? flow.l4.UDP ?? {}
   return (
     (from === undefined || from === flow.IP.source) &&
     (to === undefined || to === flow.IP.destination) &&
     (port === undefined || port === destinationPort) &&
+    (fromPort === undefined || fromPort === sourcePort) &&
     (verdict === undefined || verdict === flow.verdict) &&
     (path === undefined || flow.l7?.http.url.endsWith(path) === true) &&
     (reason === undefined || reason === flow.weir.reason)
