@@ -1,29 +1,42 @@
-// The meaning of policies, spelt out from the YAML by brute force: no selector cache, no maps, no shared code.
+// The meaning of policies, spelt out from the documents by brute force: no selector cache, no maps, no shared
+// code. Documents of Kubernetes' own kinds: policy-oracle-kubernetes.ts.
 import type { Direction } from '../../src/policy/network-policy.ts'
+import { clusterClaims, kubernetesClaims } from './policy-oracle-kubernetes.ts'
+import type { RawClusterPolicy, RawNetworkPolicy } from './policy-oracle-kubernetes.ts'
+import {
+  fulfils,
+  isInPrefix,
+  portOf,
+  type Claim,
+  type OracleFlow,
+  type Party,
+  type RawSelector,
+} from './policy-oracle-world.ts'
 import type { Request } from './policy-simulation.ts'
 
-export interface Expression {
-  readonly key: string
-  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
-  readonly values?: readonly string[]
-}
-export interface RawSelector {
-  readonly matchLabels?: Readonly<Record<string, string>>
-  readonly matchExpressions?: readonly Expression[]
-}
+export type { OracleFlow, Party, RawSelector } from './policy-oracle-world.ts'
+
 export interface RawPort {
   readonly port: string
   readonly endPort?: number
   readonly protocol?: string
 }
+export type RawHttp = { readonly method?: string; readonly path?: string }
 export interface RawElement {
   readonly fromEndpoints?: readonly RawSelector[]
   readonly fromEntities?: readonly string[]
+  readonly fromCIDR?: readonly string[]
+  readonly fromCIDRSet?: readonly { readonly cidr: string; readonly except?: readonly string[] }[]
   readonly toEndpoints?: readonly RawSelector[]
   readonly toEntities?: readonly string[]
+  readonly toCIDR?: readonly string[]
+  readonly toCIDRSet?: readonly { readonly cidr: string; readonly except?: readonly string[] }[]
+  readonly icmps?: readonly {
+    readonly fields: readonly { readonly type: number; readonly family?: string }[]
+  }[]
   readonly toPorts?: readonly {
     readonly ports: readonly RawPort[]
-    readonly rules?: { readonly http: readonly { readonly method?: string; readonly path?: string }[] }
+    readonly rules?: { readonly http: readonly RawHttp[] }
   }[]
 }
 export interface RawSpec {
@@ -34,68 +47,121 @@ export interface RawSpec {
   readonly ingressDeny?: readonly RawElement[]
   readonly egressDeny?: readonly RawElement[]
 }
-export interface RawPolicy {
+export type Mode = 'enforce' | 'audit' | 'shadow'
+
+interface Named {
   readonly name: string
+  readonly mode?: Mode
+}
+export interface RawPolicy extends Named {
+  readonly kind?: 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy'
+  /** '' when clusterwide. */
   readonly namespace: string
   readonly spec: RawSpec
 }
-
-/** A workload, or `host`, `world`. */
-export interface Party {
-  readonly entity?: 'host' | 'world'
-  readonly namespace?: string
-  readonly labels?: Readonly<Record<string, string>>
-}
-
-export interface OracleFlow {
-  readonly subject: Party
-  readonly peer: Party
-  readonly direction: Direction
-  readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ICMP'
-  readonly port: number
-}
+export type RawDocument =
+  | RawPolicy
+  | (Named & { readonly kind: 'NetworkPolicy'; readonly namespace: string; readonly spec: RawNetworkPolicy })
+  | (Named & {
+      readonly kind: 'ClusterNetworkPolicy'
+      readonly namespace: string
+      readonly spec: RawClusterPolicy
+    })
 
 export interface Expectation {
-  readonly verdict: 'deny' | 'redirect' | 'allow'
+  readonly verdict: 'deny' | 'redirect' | 'allow' | 'audit'
   /** Per request, as far as the flow is TCP. */
   readonly allowed: readonly boolean[]
 }
 
+/** What the rules of some modes come to. */
+interface Outcome {
+  readonly kind: 'deny' | 'redirect' | 'allow'
+  readonly allowed: readonly boolean[]
+}
+
 export function expectation(
-  policies: readonly RawPolicy[],
+  documents: readonly RawDocument[],
   flow: OracleFlow,
   requests: readonly Request[],
 ): Expectation {
-  let isEnforced = false
-  let isDenied = false
-  let isPlainlyAllowed = false
-  let isProxied = false
-  const allowed = requests.map(() => false)
-  for (const { namespace, spec } of policies) {
-    if (!isSelected(spec.endpointSelector, flow.subject, namespace)) continue
-    const allows = spec[flow.direction] ?? []
-    const denies = (flow.direction === 'ingress' ? spec.ingressDeny : spec.egressDeny) ?? []
-    const isClosing = spec.enableDefaultDeny?.[flow.direction] ?? allows.length + denies.length > 0
-    if (isClosing) isEnforced = true
-    if (denies.some((element) => covers(element, flow, namespace).length > 0)) isDenied = true
-    for (const grant of allows.flatMap((element) => covers(element, flow, namespace))) {
-      if (grant.http === undefined) isPlainlyAllowed = true
-      else {
-        isProxied = true
-        requests.forEach((request, i) => {
-          if (!isClosing || grant.http?.some((rule) => fits(rule, request))) allowed[i] = true
-        })
-      }
-    }
+  const claims = documents.flatMap((document) => claimsOf(document, flow))
+  const upTo = (...modes: Mode[]): Outcome => {
+    return decide(
+      claims.filter(({ mode }) => modes.includes(mode)),
+      requests,
+    )
   }
-  if (!isEnforced) isPlainlyAllowed = true
-  if (isDenied || !(isPlainlyAllowed || isProxied)) {
-    return { verdict: 'deny', allowed: requests.map(() => false) }
+  const enforced = upTo('enforce')
+  const audited = upTo('enforce', 'audit')
+  const planned = upTo('enforce', 'audit', 'shadow')
+  const allowed = requests.map((_, i) => enforced.allowed[i] === true || audited.allowed[i] === true)
+  return { verdict: kernelVerdict(enforced.kind, audited.kind, planned.kind), allowed }
+}
+
+function kernelVerdict(
+  enforced: Outcome['kind'],
+  audited: Outcome['kind'],
+  planned: Outcome['kind'],
+): Expectation['verdict'] {
+  if (enforced === 'deny' && audited === 'deny') return 'deny'
+  if ([enforced, audited, planned].includes('redirect')) return 'redirect'
+  return [audited, planned].includes('deny') ? 'audit' : 'allow'
+}
+
+/** Tier by tier. */
+function decide(claims: readonly Claim[], requests: readonly Request[]): Outcome {
+  const all = (value: boolean): boolean[] => requests.map(() => value)
+  const byRank = (tier: Claim['tier']): Outcome | undefined => {
+    const order = { deny: 0, allow: 1, pass: 2, close: 3 }
+    const mine = claims.filter((claim) => claim.tier === tier)
+    const [first] = mine.sort((a, b) => a.rank - b.rank || order[a.action] - order[b.action])
+    if (first === undefined || first.action === 'pass') return undefined
+    return first.action === 'deny'
+      ? { kind: 'deny', allowed: all(false) }
+      : { kind: 'allow', allowed: all(true) }
   }
-  return {
-    verdict: isProxied ? 'redirect' : 'allow',
-    allowed: allowed.map((one) => one || isPlainlyAllowed),
+  const admin = byRank('admin')
+  if (admin !== undefined) return admin
+  const normal = claims.filter(({ tier }) => tier === 'normal')
+  if (normal.some(({ action }) => action === 'deny')) return { kind: 'deny', allowed: all(false) }
+  const allows = normal.filter(({ action }) => action === 'allow')
+  const isPlain = allows.some(({ http }) => http === undefined)
+  const isProxied = allows.some(({ http }) => http !== undefined)
+  const isClosed = normal.some(({ action }) => action === 'close')
+  if (isProxied) {
+    const allowed = requests.map((request) => {
+      return isPlain || allows.some(({ http }) => http?.some((rule) => fits(rule, request)) === true)
+    })
+    return { kind: 'redirect', allowed }
   }
+  if (isPlain) return { kind: 'allow', allowed: all(true) }
+  if (isClosed) return { kind: 'deny', allowed: all(false) }
+  return byRank('baseline') ?? { kind: 'allow', allowed: all(true) }
+}
+
+function claimsOf(document: RawDocument, flow: OracleFlow): Claim[] {
+  const mode = document.mode ?? 'enforce'
+  if (document.kind === 'NetworkPolicy')
+    return kubernetesClaims(document.namespace, document.spec, flow, mode)
+  if (document.kind === 'ClusterNetworkPolicy') return clusterClaims(document.spec, flow, mode)
+  return ciliumClaims(document, flow, mode)
+}
+
+function ciliumClaims({ namespace, spec }: RawPolicy, flow: OracleFlow, mode: Mode): Claim[] {
+  if (!isSelected(spec.endpointSelector, flow.subject, namespace)) return []
+  const allows = spec[flow.direction] ?? []
+  const denies = (flow.direction === 'ingress' ? spec.ingressDeny : spec.egressDeny) ?? []
+  const isClosing = spec.enableDefaultDeny?.[flow.direction] ?? allows.length + denies.length > 0
+  const claim = (action: Claim['action'], http?: Claim['http']): Claim => {
+    return { tier: 'normal', rank: 0, action, mode, http }
+  }
+  const result = isClosing ? [claim('close')] : []
+  for (const element of denies) if (covers(element, flow, namespace).length > 0) result.push(claim('deny'))
+  for (const { http } of allows.flatMap((element) => covers(element, flow, namespace))) {
+    result.push(claim('allow', http !== undefined && !isClosing ? [{}] : http))
+  }
+  return result
 }
 
 /** The grants of an element that hold for the flow. */
@@ -103,13 +169,31 @@ function covers(
   element: RawElement,
   flow: OracleFlow,
   namespace: string,
-): { http: readonly { method?: string; path?: string }[] | undefined }[] {
+): { http: readonly RawHttp[] | undefined }[] {
   const endpoints = element.fromEndpoints ?? element.toEndpoints
   const entities = element.fromEntities ?? element.toEntities
+  const cidrs = element.fromCIDR ?? element.toCIDR
+  const sets = element.fromCIDRSet ?? element.toCIDRSet
   const items = element.toPorts ?? []
-  if (endpoints === undefined && entities === undefined && items.length === 0) return []
-  if (endpoints !== undefined && !endpoints.some((one) => isPeer(one, flow.peer, namespace))) return []
-  if (entities !== undefined && !entities.some((one) => isEntity(one, flow.peer))) return []
+  const icmps = element.icmps ?? []
+  const isAnybody = [endpoints, entities, cidrs, sets].every((list) => list === undefined)
+  if (isAnybody && items.length + icmps.length === 0) return []
+  const { peer } = flow
+  const isMeant =
+    isAnybody ||
+    endpoints?.some((one) => isPeer(one, peer, namespace)) === true ||
+    entities?.some((one) => isEntity(one, peer)) === true ||
+    cidrs?.some((one) => isInPrefix(peer, one)) === true ||
+    sets?.some(({ cidr, except = [] }) => {
+      return isInPrefix(peer, cidr) && !except.some((one) => isInPrefix(peer, one))
+    }) === true
+  if (!isMeant) return []
+  if (icmps.length > 0) {
+    const family = flow.protocol === 'ICMP' ? 'IPv4' : flow.protocol === 'ICMPv6' ? 'IPv6' : undefined
+    const fields = icmps.flatMap((item) => item.fields)
+    const holds = fields.some((one) => (one.family ?? 'IPv4') === family && one.type === flow.port)
+    return holds ? [{ http: undefined }] : []
+  }
   if (items.length === 0) return [{ http: undefined }]
   return items
     .filter(({ ports }) => ports.some((port) => holdsPort(port, flow)))
@@ -117,16 +201,30 @@ function covers(
 }
 
 function holdsPort({ port, endPort, protocol = 'ANY' }: RawPort, flow: OracleFlow): boolean {
-  if (flow.protocol === 'ICMP') return false
+  if (flow.protocol === 'ICMP' || flow.protocol === 'ICMPv6') return false
   if (protocol !== 'ANY' && protocol !== flow.protocol) return false
+  if (!/^\d+$/.test(port)) return portOf(flow, port) === flow.port
   const first = Number(port)
   return first === 0 || (first <= flow.port && flow.port <= (endPort ?? first))
 }
 
 function isEntity(entity: string, peer: Party): boolean {
-  if (entity === 'all') return true
-  if (entity === 'cluster') return peer.entity !== 'world'
-  return entity === peer.entity
+  switch (entity) {
+    case 'all':
+      return true
+    case 'cluster':
+      return peer.address === undefined
+    case 'world':
+      return peer.address !== undefined
+    case 'world-ipv4':
+      return peer.address?.includes('.') === true
+    case 'world-ipv6':
+      return peer.address?.includes(':') === true
+    case 'remote-node':
+      return peer.entity === 'remote-node' || peer.entity === 'kube-apiserver'
+    default:
+      return entity === peer.entity
+  }
 }
 
 function isPeer(selector: RawSelector, peer: Party, namespace: string): boolean {
@@ -134,33 +232,23 @@ function isPeer(selector: RawSelector, peer: Party, namespace: string): boolean 
     ...Object.keys(selector.matchLabels ?? {}),
     ...(selector.matchExpressions ?? []).map(({ key }) => key),
   ]
-  const namesNamespace = keys.some((key) => key.endsWith('io.kubernetes.pod.namespace'))
-  if (!namesNamespace && peer.namespace !== namespace) return false
+  const namesNamespace = keys.some((key) =>
+    /io\.(kubernetes\.pod\.namespace$|cilium\.k8s\.namespace)/.test(key),
+  )
+  if (!namesNamespace && peer.namespace !== namespace && namespace !== '') return false
+  if (!namesNamespace && peer.namespace === undefined) return false
   return fulfils(selector, peer)
 }
 
 function isSelected(selector: RawSelector, subject: Party, namespace: string): boolean {
-  return subject.namespace === namespace && fulfils(selector, subject)
+  return (namespace === '' || subject.namespace === namespace) && fulfils(selector, subject)
 }
 
-function fulfils({ matchLabels = {}, matchExpressions = [] }: RawSelector, party: Party): boolean {
-  const labels: Record<string, string> = { ...party.labels }
-  if (party.namespace !== undefined) labels['io.kubernetes.pod.namespace'] = party.namespace
-  const valueOf = (key: string): string | undefined => labels[key.replace(/^(k8s|any):/, '')]
-  return (
-    Object.entries(matchLabels).every(([key, value]) => valueOf(key) === value) &&
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = valueOf(key)
-      if (operator === 'Exists') return value !== undefined
-      if (operator === 'DoesNotExist') return value === undefined
-      return (operator === 'In') === (value !== undefined && values.includes(value))
-    })
-  )
-}
-
-function fits(rule: { method?: string; path?: string }, request: Request): boolean {
+function fits(rule: RawHttp, request: Request): boolean {
   const whole = (pattern: string | undefined, text: string): boolean => {
     return pattern === undefined || new RegExp(`^(?:${pattern})$`).test(text)
   }
   return whole(rule.method, request.method) && whole(rule.path, request.path)
 }
+
+export type { Direction }

@@ -41,13 +41,33 @@ function longestMatch(
   identity: number,
 ): PolicyMapEntry | undefined {
   let best: PolicyMapEntry | undefined
-  for (const entry of entries) {
-    if (entry.identity !== identity || entry.direction !== direction) continue
+  for (const entry of ofPeer(entries, direction, identity)) {
     if (entry.protocol !== 0 && entry.protocol !== protocol) continue
     if (port >> (16 - entry.portBits) !== entry.port >> (16 - entry.portBits)) continue
     if (best === undefined || prefixBits(entry) > prefixBits(best)) best = entry
   }
   return best
+}
+
+const byPeer = new WeakMap<readonly PolicyMapEntry[], Map<string, PolicyMapEntry[]>>()
+
+function ofPeer(
+  entries: readonly PolicyMapEntry[],
+  direction: Direction,
+  identity: number,
+): readonly PolicyMapEntry[] {
+  let index = byPeer.get(entries)
+  if (index === undefined) {
+    index = new Map()
+    byPeer.set(entries, index)
+    for (const entry of entries) {
+      const key = `${entry.direction} ${entry.identity}`
+      const same = index.get(key)
+      if (same === undefined) index.set(key, [entry])
+      else same.push(entry)
+    }
+  }
+  return index.get(`${direction} ${identity}`) ?? []
 }
 
 function prefixBits(entry: PolicyMapEntry): number {

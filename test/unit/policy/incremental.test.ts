@@ -7,10 +7,16 @@ import { asEndpointId, asIdentity, type EndpointId } from '../../../src/lib/bran
 import { endpointLabels } from '../../../src/policy/labels.ts'
 import { policyMapKey, type PolicyMapEntry } from '../../../src/policy/policy-map.ts'
 import { diffPolicyMap } from '../../../src/policy/policy-map-diff.ts'
-import { PolicyRepository, type PolicyEndpoint } from '../../../src/policy/repository.ts'
+import { PolicyRepository, type EndpointPolicy, type PolicyEndpoint } from '../../../src/policy/repository.ts'
 import type { ParsedPolicy } from '../../../src/policy/rule-model.ts'
-import { endpointLabelsArbitrary, namespaceArbitrary, rawPolicy } from '../../helpers/policy-arbitraries.ts'
-import { parseGood, policyText } from '../../helpers/policy-world.ts'
+import {
+  endpointLabelsArbitrary,
+  namespaceArbitrary,
+  portsArbitrary,
+  rawDocument,
+  textOf,
+} from '../../helpers/policy-arbitraries.ts'
+import { parseGood } from '../../helpers/policy-world.ts'
 
 type Step =
   | { readonly do: 'policy'; readonly policy: ParsedPolicy }
@@ -22,15 +28,16 @@ const ids = fc.integer({ min: 1, max: 4 }).map(asEndpointId)
 const numbers = new Map<string, number>()
 
 const endpoint = fc
-  .tuple(ids, namespaceArbitrary, endpointLabelsArbitrary)
-  .map(([id, namespace, labels]): PolicyEndpoint => {
+  .tuple(ids, namespaceArbitrary, endpointLabelsArbitrary, portsArbitrary)
+  .map(([id, namespace, labels, ports]): PolicyEndpoint => {
     const set = endpointLabels(namespace, labels)
     const number = numbers.get(set.key) ?? 256 + numbers.size
     numbers.set(set.key, number)
-    return { id, identity: asIdentity(number), labels: set, addresses: [`10.0.0.${id}`] }
+    const names = Object.entries(ports).map(([name, port]) => ({ name, port, protocol: 6 }))
+    return { id, identity: asIdentity(number), labels: set, addresses: [`10.0.0.${id}`], ports: names }
   })
 
-const policy = rawPolicy.map(({ name, namespace, spec }) => parseGood(policyText(spec, name, namespace))[0]!)
+const policy = rawDocument.map((document) => parseGood(textOf(document))[0]!)
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: policy.map((one) => ({ do: 'policy' as const, policy: one })) },
@@ -66,7 +73,7 @@ t.test('incremental equals full', async () => {
         for (const one of [...policies.values()].reverse()) fresh.update({ setPolicies: [one] })
         for (const one of [...endpoints.values()].reverse()) fresh.update({ setEndpoints: [one] })
         for (const id of endpoints.keys()) {
-          if (!isDeepStrictEqual(repository.endpointPolicy(id), fresh.endpointPolicy(id))) fail()
+          if (!isDeepStrictEqual(plain(repository, id), plain(fresh, id))) fail(`endpoint ${id}`)
         }
         if (JSON.stringify(repository.identities()) !== JSON.stringify(fresh.identities())) fail()
 
@@ -77,12 +84,29 @@ t.test('incremental equals full', async () => {
         }
         for (const { id, before: old, after } of change.endpoints) {
           if (old !== before.get(id) || after !== repository.endpointPolicy(id)) fail(`endpoint ${id}`)
+          if (after !== undefined) checkDelta(old, after)
         }
       }
     }),
     { numRuns: 100 },
   )
 })
+
+function plain(repository: PolicyRepository, id: EndpointId): unknown {
+  const policy = repository.endpointPolicy(id)
+  if (policy?.mapSize !== policy?.mapEntries.length) fail('size')
+  return policy && [policy.identity, policy.networkPolicy, policy.mapEntries, policy.enforced]
+}
+
+/** The delta that was kept up to date says the same as comparing all entries. */
+function checkDelta(before: EndpointPolicy | undefined, after: EndpointPolicy): void {
+  const quick = after.deltaFrom(before)
+  const slow = diffPolicyMap(before?.mapEntries ?? [], after.mapEntries)
+  const sorted = (list: readonly PolicyMapEntry[]): string[] => list.map((one) => JSON.stringify(one)).sort()
+  if (!isDeepStrictEqual(sorted(quick.additions), sorted(slow.additions))) fail('additions')
+  const keys = (list: readonly PolicyMapEntry[]): string[] => list.map(policyMapKey).sort()
+  if (!isDeepStrictEqual(keys(quick.deletions), keys(slow.deletions))) fail('deletions')
+}
 
 const entry = fc.record({
   identity: fc.integer({ min: 0, max: 2 }).map(asIdentity),
