@@ -14,6 +14,8 @@ export interface NginxOptions {
   readonly files?: Readonly<Record<string, Buffer>>
   /** Body of that line. */
   readonly greeting?: string
+  /** Speaks HTTP/2 with prior knowledge, and nothing else. */
+  readonly isHttp2?: boolean
   /** Pass everything else on to an HTTP server at this port of the pod instead. */
   readonly backendPort?: number
 }
@@ -62,6 +64,7 @@ function configurationText({
   port = 80,
   files = {},
   greeting = 'hello from nginx',
+  isHttp2 = false,
   backendPort,
 }: NginxOptions): string {
   const answer =
@@ -84,8 +87,8 @@ http {
   default_type text/plain;
   keepalive_requests 1000000;
   server {
-    listen ${port};
-    listen [::]:${port};
+    listen ${port}${isHttp2 ? ' http2' : ''};
+    listen [::]:${port}${isHttp2 ? ' http2' : ''};
     client_max_body_size 0;
     root ${directory}/html;
     ${Object.keys(files)

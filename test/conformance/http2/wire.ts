@@ -63,7 +63,7 @@ export function inserted(name: string, value: string): Buffer {
   const writer = new BlockWriter()
   writer.field(name, value)
   const bytes = writer.block()
-  if (bytes[0]! >= 0x10) throw new Error(`${name} has an index that does not fit here`)
+  if (bytes[0]! >= 0x0f) throw new Error(`${name} has an index that does not fit here`)
   bytes[0] = bytes[0]! | 0x40
   return bytes
 }
