@@ -36,23 +36,10 @@ export class BpfMap {
 
   /** The value, or undefined when the key is absent. */
   lookup(key: Buffer): Buffer | undefined {
-    return this.read('lookup', libbpf().mapLookup, key)
-  }
-
-  /** Lookup and delete in one step. */
-  take(key: Buffer): Buffer | undefined {
-    return this.read('take', libbpf().mapTake, key)
-  }
-
-  private read(
-    verb: string,
-    call: (fd: number, key: Buffer, value: Buffer) => number,
-    key: Buffer,
-  ): Buffer | undefined {
     const value = Buffer.alloc(this.valueBytes)
-    const result = call(this.fd, key, value)
+    const result = libbpf().mapLookup(this.fd, key, value) as number
     if (result === -ENOENT) return undefined
-    check(`${verb} in map ${this.name}`, result)
+    check(`lookup in map ${this.name}`, result)
     return value
   }
 

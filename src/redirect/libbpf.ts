@@ -98,9 +98,7 @@ function declare() {
       'int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries, const bpf_map_create_opts *opts)',
     ),
     mapLookup: library.func('int bpf_map_lookup_elem(int fd, const void *key, _Out_ uint8_t *value)'),
-    mapTake: library.func(
-      'int bpf_map_lookup_and_delete_elem(int fd, const void *key, _Out_ uint8_t *value)',
-    ),
+    mapTake: library.func('int bpf_map_lookup_and_delete_elem(int fd, uintptr_t key, uintptr_t value)'),
     mapUpdate: library.func(
       'int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)',
     ),
@@ -138,6 +136,11 @@ let declared: ReturnType<typeof declare> | undefined
 export function libbpf(): ReturnType<typeof declare> {
   declared ??= declare()
   return declared
+}
+
+/** Address of the first byte, for parameters of type uintptr_t. Keep the buffer referenced while it is in use. */
+export function addressOf(buffer: Uint8Array): number {
+  return Number(koffi.address(buffer)) // exact: user space ends below 2^53
 }
 
 /** Register a ring buffer callback; the returned pointer stays valid for the life of the process. */

@@ -9,9 +9,24 @@ import {
 } from '../lib/brands.ts'
 import { MAX_WORKERS } from '../lib/limits.ts'
 import { BpfMap } from './bpf-map.ts'
-import { connectionLayout, LISTENER_IPV6, tupleLayout } from './layouts.ts'
+import { connectionLayout, type FieldLayout, LISTENER_IPV6, tupleLayout } from './layouts.ts'
+import { addressOf, ENOENT, kernelError, libbpf } from './libbpf.ts'
 
 const IPPROTO_TCP = 6
+const KEY = {
+  source: offsetOf(tupleLayout.fields, 'source'),
+  destination: offsetOf(tupleLayout.fields, 'destination'),
+  sourcePort: offsetOf(tupleLayout.fields, 'source_port'),
+  destinationPort: offsetOf(tupleLayout.fields, 'destination_port'),
+  protocol: offsetOf(tupleLayout.fields, 'protocol'),
+}
+const VALUE = {
+  revision: offsetOf(connectionLayout.fields, 'revision'),
+  sourceIdentity: offsetOf(connectionLayout.fields, 'source_identity'),
+  destinationIdentity: offsetOf(connectionLayout.fields, 'destination_identity'),
+  egressEndpoint: offsetOf(connectionLayout.fields, 'egress_endpoint'),
+  ingressEndpoint: offsetOf(connectionLayout.fields, 'ingress_endpoint'),
+}
 const SLOT_BYTES = 4
 const SOCKET_BYTES = 8
 
@@ -28,13 +43,17 @@ export interface SteeredConnection {
 export class ProxyMaps {
   private readonly connections: BpfMap
   private readonly listeners: BpfMap
-  private readonly key = Buffer.alloc(tupleLayout.bytes)
+  // Once per connection: no buffer and no object is made for it, and koffi copies nothing.
+  private readonly key = Buffer.allocUnsafeSlow(tupleLayout.bytes).fill(0)
+  private readonly value = Buffer.allocUnsafeSlow(connectionLayout.bytes)
+  private readonly keyPointer = addressOf(this.key)
+  private readonly valuePointer = addressOf(this.value)
 
   /** @throws WeirError KERNEL_UNSUPPORTED when the agent has not pinned the maps */
   constructor(bpffsDir: string) {
     this.connections = BpfMap.openPinned(bpffsDir, 'weir_conns', tupleLayout.bytes, connectionLayout.bytes)
     this.listeners = BpfMap.openPinned(bpffsDir, 'weir_listeners', SLOT_BYTES, SOCKET_BYTES)
-    this.key.writeUInt8(IPPROTO_TCP, 36)
+    this.key.writeUInt8(IPPROTO_TCP, KEY.protocol)
   }
 
   /**
@@ -47,19 +66,21 @@ export class ProxyMaps {
     destination: Uint8Array,
     destinationPort: number,
   ): SteeredConnection | undefined {
-    this.key.set(source, 0)
-    this.key.set(destination, 16)
-    this.key.writeUInt16BE(sourcePort, 32)
-    this.key.writeUInt16BE(destinationPort, 34)
-    const value = this.connections.take(this.key)
-    if (value === undefined) return undefined
-    const connection = connectionLayout.decode(value)
+    const { key, value } = this
+    key.set(source, KEY.source)
+    key.set(destination, KEY.destination)
+    key.writeUInt16BE(sourcePort, KEY.sourcePort)
+    key.writeUInt16BE(destinationPort, KEY.destinationPort)
+    const result = libbpf().mapTake(this.connections.fd, this.keyPointer, this.valuePointer) as number
+    if (result === -ENOENT) return undefined
+    if (result < 0) throw kernelError(`take from map ${this.connections.name}`, result)
+    const high = value.readUInt32LE(VALUE.revision + 4)
     return {
-      revision: asRevision(Number(connection.revision)),
-      sourceIdentity: asIdentity(connection.source_identity),
-      destinationIdentity: asIdentity(connection.destination_identity),
-      egressEndpoint: asEndpointId(connection.egress_endpoint),
-      ingressEndpoint: asEndpointId(connection.ingress_endpoint),
+      revision: asRevision(high * 2 ** 32 + value.readUInt32LE(VALUE.revision)),
+      sourceIdentity: asIdentity(value.readUInt32LE(VALUE.sourceIdentity)),
+      destinationIdentity: asIdentity(value.readUInt32LE(VALUE.destinationIdentity)),
+      egressEndpoint: asEndpointId(value.readUInt16LE(VALUE.egressEndpoint)),
+      ingressEndpoint: asEndpointId(value.readUInt16LE(VALUE.ingressEndpoint)),
     }
   }
 
@@ -73,4 +94,10 @@ export class ProxyMaps {
     value.writeBigUInt64LE(BigInt(fd))
     this.listeners.update(key, value)
   }
+}
+
+function offsetOf(fields: readonly FieldLayout[], name: string): number {
+  const field = fields.find((candidate) => candidate.name === name)
+  if (field === undefined) throw new Error(`no field ${name}`)
+  return field.offset
 }
