@@ -2,6 +2,7 @@
 import type { HttpExchange } from '../l7rules/http1/request.ts'
 import { CLOSE_TIMEOUT_MS, FLUSH_BYTES, FLUSH_MS } from './access-log-limits.ts'
 import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
+import { RecordParts } from './record-parts.ts'
 import { TimestampFormatter } from './timestamp.ts'
 
 /** For the record that exceeds the limit; a longer one gets a buffer of its own. */
@@ -39,6 +40,7 @@ export class AccessLog {
   readonly #flushBytes: number
   readonly #flushMs: number
   readonly #timestamps = new TimestampFormatter()
+  readonly #parts = new RecordParts()
   /** One for all batches: a fresh one each time would be a full collection for every 64 MiB of records. */
   readonly #buffer: Buffer
   #pending = ''
@@ -59,7 +61,7 @@ export class AccessLog {
   }
 
   connection(facts: ConnectionFacts): ConnectionLog {
-    const format = new ConnectionRecord(facts)
+    const format = new ConnectionRecord(facts, this.#parts)
     return {
       record: (exchange, revision) => {
         this.#add(format.format(exchange, revision, this.#timestamps.format(this.#now())))
