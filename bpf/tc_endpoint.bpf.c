@@ -28,7 +28,7 @@ static __always_inline int steer_from_endpoint(struct __sk_buff *skb, const stru
 
 	if (CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER)
 		return redirect_to_steering(skb, CONFIG.identity, is_reply);
-	reason = assign_socket(skb, packet, is_reply);
+	reason = deliver(skb, packet, is_reply, CONFIG.redirect);
 	if (reason)
 		return drop_packet(packet, parties, reason, WEIR_EGRESS);
 	set_mark(skb, WEIR_MARK_TO_PROXY | (is_reply ? WEIR_MARK_REPLY : 0), CONFIG.identity);
@@ -81,6 +81,17 @@ int weir_from_endpoint(struct __sk_buff *skb)
 	}
 }
 
+/*
+ * In mode nat the proxy's answer has to come back this way, so the client must be an endpoint.
+ */
+static __always_inline int steer_to_endpoint(struct __sk_buff *skb, const struct packet *packet,
+					     const struct parties *parties, bool is_reply)
+{
+	if (CONFIG.redirect == WEIR_REDIRECT_NAT && !is_reply && !parties->egress_endpoint)
+		return drop_packet(packet, parties, WEIR_REASON_REDIRECT_UNSUPPORTED, WEIR_INGRESS);
+	return redirect_to_steering(skb, parties->source_identity, is_reply);
+}
+
 /* An unknown destination MAC is flooded to all ports of a bridge; nobody but the addressee may see it. */
 static __always_inline bool is_for_another(const struct packet *packet)
 {
@@ -131,7 +142,7 @@ int weir_to_endpoint(struct __sk_buff *skb)
 
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_UNSPEC;
-	if (is_judged && !(CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER))
+	if (is_judged && !(CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER) && CONFIG.redirect != WEIR_REDIRECT_NAT)
 		return TC_ACT_UNSPEC;
 	reason = parse_packet(skb, &packet);
 	if (reason)
@@ -140,6 +151,10 @@ int weir_to_endpoint(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	if ((CONFIG.flags & WEIR_ENDPOINT_HAS_MASTER) && is_for_another(&packet))
 		return drop_packet(&packet, &parties, WEIR_REASON_OTHER_ENDPOINT, WEIR_INGRESS);
+	if (CONFIG.redirect == WEIR_REDIRECT_NAT && magic == WEIR_MARK_DOWNSTREAM) {
+		reason = nat_from_proxy(skb, &packet);
+		return reason ? drop_packet(&packet, &parties, reason, WEIR_INGRESS) : TC_ACT_UNSPEC;
+	}
 	if (is_judged)
 		return TC_ACT_UNSPEC;
 	/* It should have gone to the proxy: the device has joined a bridge, or the policy route is gone. */
@@ -161,9 +176,9 @@ int weir_to_endpoint(struct __sk_buff *skb)
 	case OUTCOME_PASS:
 		return TC_ACT_UNSPEC;
 	case OUTCOME_STEER:
-		return redirect_to_steering(skb, parties.source_identity, false);
+		return steer_to_endpoint(skb, &packet, &parties, false);
 	case OUTCOME_STEER_REPLY:
-		return redirect_to_steering(skb, parties.source_identity, true);
+		return steer_to_endpoint(skb, &packet, &parties, true);
 	default:
 		return TC_ACT_SHOT;
 	}

@@ -10,6 +10,9 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+/* Written by the agent before load. */
+const volatile struct weir_redirect_config CONFIG SEC(".rodata.config") = {};
+
 /* tc ingress of weir0. The policy was consulted by the hook that sent the packet here; nobody else has the mark. */
 SEC("tc")
 int weir_from_redirect(struct __sk_buff *skb)
@@ -22,7 +25,7 @@ int weir_from_redirect(struct __sk_buff *skb)
 	if (!reason && (skb->mark & WEIR_MARK_MASK) != WEIR_MARK_REDIRECTED)
 		reason = WEIR_REASON_UNEXPECTED_ON_REDIRECT_DEVICE;
 	if (!reason)
-		reason = assign_socket(skb, &packet, is_reply);
+		reason = deliver(skb, &packet, is_reply, CONFIG.redirect);
 	if (reason)
 		return drop_packet(&packet, &parties, reason, WEIR_INGRESS);
 	/* The destination MAC is an endpoint's: without this the stack takes the packet for somebody else's. */

@@ -11,6 +11,7 @@ import { validateHttpRule, validateRegex } from './l7rules/http-rules.ts'
 import { errorMessage } from './lib/errors.ts'
 import { createLogger } from './lib/log.ts'
 import { instancePaths } from './lib/paths.ts'
+import { DEFAULT_REDIRECT } from './lib/redirect-mode.ts'
 import { packageVersion } from './lib/version.ts'
 import { runWorker } from './proxy/worker.ts'
 import { removeDatapath } from './redirect/cleanup.ts'
@@ -60,6 +61,7 @@ function startAgent(
     ...(workers === undefined ? {} : { workers }),
     ...(options.listen === undefined ? {} : { listen: options.listen }),
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
+    redirect: options.redirect ?? DEFAULT_REDIRECT,
   })
 }
 

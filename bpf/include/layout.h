@@ -13,6 +13,11 @@ enum weir_constant {
 	WEIR_POLICY_FIXED_BITS = 40,
 	WEIR_POLICY_PROTOCOL_BITS = 8,
 	WEIR_POLICY_PORT_BITS = 16,
+	WEIR_PROXY_PORT = 15900,
+	/* Where workers listen in mode nat: 169.254.119.101 and fd77:6569:7200::1, on weir0. */
+	WEIR_NAT_IPV4 = 0xa9fe7765,
+	WEIR_NAT_IPV6_PREFIX = 0xfd776569,
+	WEIR_NAT_IPV6_REST = 0x72000000,
 };
 
 /*
@@ -28,6 +33,15 @@ enum weir_mark {
 	WEIR_MARK_JUDGED = 0x0f00, /* passed the ingress policy of the endpoint in the upper half */
 	/* Beside TO_PROXY and REDIRECTED: an answer to the proxy, which NAT may have to translate back. */
 	WEIR_MARK_REPLY = 0x1000,
+};
+
+/* How steered packets get to the proxy; docs/redirects.md tells the story. */
+enum weir_redirect {
+	WEIR_REDIRECT_HYBRID = 0, /* SYN: sk_lookup; all others: socket assigned by tc */
+	WEIR_REDIRECT_SK_LOOKUP = 1, /* SYN: sk_lookup; all others: local route alone */
+	WEIR_REDIRECT_SK_ASSIGN = 2, /* all: socket assigned by tc */
+	WEIR_REDIRECT_TPROXY = 3, /* all: TPROXY of netfilter */
+	WEIR_REDIRECT_NAT = 4, /* destination rewritten by tc */
 };
 
 enum weir_endpoint_flag {
@@ -71,7 +85,10 @@ enum weir_reason {
 	WEIR_REASON_UPSTREAM_NOT_JUDGED = 16,
 	WEIR_REASON_STEERING_LOST = 17,
 	WEIR_REASON_OTHER_ENDPOINT = 18,
-	WEIR_REASON_COUNT = 19,
+	WEIR_REASON_REDIRECT_UNSUPPORTED = 19,
+	WEIR_REASON_NAT_PORT_TAKEN = 20,
+	WEIR_REASON_NAT_ENTRY_MISSING = 21,
+	WEIR_REASON_COUNT = 22,
 };
 
 /* A connection or flow, named in the direction of its first packet. */
@@ -82,6 +99,13 @@ struct weir_tuple {
 	__be16 destination_port;
 	__u8 protocol;
 	__u8 pad[3];
+};
+
+/* weir_nat: end of the client -> original destination. */
+struct weir_end {
+	__be32 address[4];
+	__be16 port;
+	__u16 pad;
 };
 
 /* weir_conns: written for each steered SYN, taken by the proxy at accept. */
@@ -143,6 +167,8 @@ struct weir_policy_entry {
 /* weir_config, one element. */
 struct weir_config {
 	__u64 revision;
+	__u32 redirect; /* enum weir_redirect */
+	__u32 pad;
 };
 
 /* weir_events: one record per dropped packet. */
@@ -156,12 +182,18 @@ struct weir_event {
 	__u32 pad;
 };
 
+/* Constants of the program on weir0. */
+struct weir_redirect_config {
+	__u32 redirect; /* enum weir_redirect */
+};
+
 /* Constants of one endpoint, written into .rodata.config before load (ELF templating). */
 struct weir_endpoint_config {
 	__u32 endpoint;
 	__u32 identity;
 	__u32 redirect_ifindex; /* of weir0 */
 	__u32 flags; /* enum weir_endpoint_flag */
+	__u32 redirect; /* enum weir_redirect */
 };
 
 _Static_assert(sizeof(struct weir_tuple) == 40, "weir_tuple");
@@ -172,4 +204,5 @@ _Static_assert(sizeof(struct weir_ipcache_key) == 20, "weir_ipcache_key");
 _Static_assert(sizeof(struct weir_policy_key) == 12, "weir_policy_key");
 _Static_assert(sizeof(struct weir_policy_entry) == 8, "weir_policy_entry");
 _Static_assert(sizeof(struct weir_event) == 56, "weir_event");
-_Static_assert(sizeof(struct weir_endpoint_config) == 16, "weir_endpoint_config");
+_Static_assert(sizeof(struct weir_endpoint_config) == 20, "weir_endpoint_config");
+_Static_assert(sizeof(struct weir_end) == 20, "weir_end");

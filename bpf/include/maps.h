@@ -59,6 +59,15 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } weir_conns SEC(".maps");
 
+/* Mode nat only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct weir_end);
+	__type(value, struct weir_end);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} weir_nat SEC(".maps");
+
 /* Listening sockets of the workers; a slot empties by itself when its socket is gone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);

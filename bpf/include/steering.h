@@ -5,6 +5,7 @@
 #include <linux/pkt_cls.h>
 
 #include "maps.h"
+#include "nat.h"
 #include "parsing.h"
 
 #ifndef AF_INET
@@ -97,15 +98,14 @@ static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const 
  * Give the packet to the socket of its leg. A packet without a socket (the flow is older than the policy, or
  * than the proxy) goes to the listener, which answers with RST, so that the client comes back through the
  * proxy. An answer without a socket is left to the stack: once NAT has translated its source back it may find
- * one, and else it gets RST, too. A SYN finds its listener by sk_lookup, which reads the connection entry; an
- * ICMP error finds the socket that it is about. Ingress hooks only.
+ * one, and else it gets RST, too. An ICMP error finds the socket that it is about. Ingress hooks only.
  */
 static __always_inline int assign_socket(struct __sk_buff *skb, const struct packet *packet, bool is_reply)
 {
 	struct bpf_sock *socket;
 	long error;
 
-	if (packet->is_opening || packet->tuple.protocol != IPPROTO_TCP)
+	if (packet->tuple.protocol != IPPROTO_TCP)
 		return WEIR_REASON_NONE;
 	socket = find_socket(skb, &packet->tuple, packet->is_ipv6);
 
@@ -130,6 +130,25 @@ static __always_inline int assign_socket(struct __sk_buff *skb, const struct pac
 	error = bpf_sk_assign(skb, socket, 0);
 	bpf_sk_release(socket);
 	return error ? WEIR_REASON_SOCKET_ASSIGN_FAILED : WEIR_REASON_NONE;
+}
+
+/* Hand a packet over to the proxy by whatever the redirect mode uses. Ingress hooks only. */
+static __always_inline int deliver(struct __sk_buff *skb, const struct packet *packet, bool is_reply,
+				   __u32 redirect)
+{
+	switch (redirect) {
+	case WEIR_REDIRECT_NAT:
+		/* An answer of a server is addressed to the node anyway. */
+		return is_reply ? WEIR_REASON_NONE : nat_to_proxy(skb, packet);
+	case WEIR_REDIRECT_SK_ASSIGN:
+		return assign_socket(skb, packet, is_reply);
+	case WEIR_REDIRECT_TPROXY:
+	case WEIR_REDIRECT_SK_LOOKUP:
+		return WEIR_REASON_NONE;
+	default:
+		/* A SYN finds its listener by sk_lookup, which reads the connection entry. */
+		return packet->is_opening ? WEIR_REASON_NONE : assign_socket(skb, packet, is_reply);
+	}
 }
 
 /* `number`: an identity or an endpoint id; 16 bits of it are kept. */

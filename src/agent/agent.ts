@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { errorMessage } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { InstancePaths } from '../lib/paths.ts'
+import type { RedirectMode } from '../lib/redirect-mode.ts'
 import { formatXdsTarget, type TcpTarget } from '../lib/rpc/target.ts'
 import { readTlsFiles, type TlsFiles } from '../lib/rpc/tls.ts'
 import { terminationSignal } from '../lib/signals.ts'
@@ -12,6 +13,7 @@ import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
 import type { HttpRule } from '../policy/network-policy.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { openDatapath } from '../redirect/datapath.ts'
+import { redirectOf } from '../redirect/redirect.ts'
 import { checkPrivileges } from '../redirect/requirements.ts'
 import { agentHandlers } from './agent-server.ts'
 import { ControlServer } from './control-server.ts'
@@ -42,6 +44,7 @@ export interface AgentOptions {
   /** Why an HTTP rule is refused for another reason; undefined = fine. */
   readonly validateHttpRule: (rule: HttpRule) => string | undefined
   readonly policyMapEntries?: number
+  readonly redirect: RedirectMode
   /** Serve xDS to proxies on other machines, too; undefined = on the unix socket only. */
   readonly listen?: { readonly target: TcpTarget; readonly tls: TlsFiles }
   /** Start and supervise workers; undefined = somebody else does. */
@@ -87,8 +90,10 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   closers.push(() => folder.close())
   const endpoints = await watchEndpointsFile(options.endpointsFile, () => void follow())
   closers.push(() => endpoints.close())
+  const redirect = redirectOf(options.redirect)
   const datapath = openDatapath({
     paths,
+    redirect,
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
   closers.push(() => datapath.close())
@@ -138,6 +143,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
 
   const view = new StateView({
     version: options.version,
+    redirect,
     reconciler,
     datapath,
     control,

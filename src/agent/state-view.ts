@@ -13,6 +13,7 @@ import { WeirError } from '../lib/errors.ts'
 import { NETWORK_POLICY_TYPE, shortType } from '../lib/rpc/discovery.ts'
 import type { PolicyMapEntry } from '../policy/policy-map.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
+import type { Redirect } from '../redirect/redirect.ts'
 import type { AgentState } from './agent-server.ts'
 import type { ControlServer } from './control-server.ts'
 import type { EndpointsState } from './endpoints-file.ts'
@@ -21,7 +22,6 @@ import type { PolicySource } from './policy-sources.ts'
 import { keyOf, type ManagedEndpoint, type Reconciler } from './reconciler.ts'
 import type { XdsServer } from './xds/xds-server.ts'
 
-const REDIRECT_MODE = 'hybrid'
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
   0: 'ANY',
   1: 'ICMP',
@@ -33,6 +33,7 @@ const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
 
 export interface StateViewOptions {
   readonly version: string
+  readonly redirect: Redirect
   readonly reconciler: Reconciler
   readonly datapath: Datapath
   readonly control: ControlServer
@@ -61,7 +62,7 @@ export class StateView implements AgentState {
       version,
       pid: process.pid,
       revision: reconciler.revision,
-      redirect: REDIRECT_MODE,
+      redirect: this.#options.redirect.mode,
       workers: this.#workers(),
       policies: this.#options.policySources().map(toSource),
       endpointsFile: {
@@ -108,6 +109,7 @@ export class StateView implements AgentState {
   #problems(): string[] {
     const { reconciler, control, xds, endpointsState, policySources, workersWanted, failures } = this.#options
     const problems = [...failures()]
+    const { redirect } = this.#options
     const workers = control.workers()
     const clients = xds.clients()
     const hasProxy = workers.length > 0 || clients.some(({ typeUrl }) => typeUrl === NETWORK_POLICY_TYPE)
@@ -129,6 +131,7 @@ export class StateView implements AgentState {
     for (const { name, file, state, error } of policySources()) {
       if (state !== 'ok') problems.push(`policy ${name === '' ? file : name} is ${state}: ${error}`)
     }
+    problems.push(...redirect.limits.map((limit) => `redirect ${redirect.mode}: ${limit}`))
     return problems
   }
 

@@ -6,6 +6,7 @@ import { WeirError } from '../lib/errors.ts'
 import { ENCODED_SLASH, type EncodedSlash } from '../lib/encoded-slash.ts'
 import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
 import { instancePaths } from '../lib/paths.ts'
+import { REDIRECT_MODES, type RedirectMode } from '../lib/redirect-mode.ts'
 import type { XdsMode } from '../lib/rpc/discovery.ts'
 import { parseTcpTarget, parseXdsTarget, type TcpTarget, type XdsTarget } from '../lib/rpc/target.ts'
 import type { TlsFiles } from '../lib/rpc/tls.ts'
@@ -18,6 +19,8 @@ export interface AgentOptions {
   readonly stateDir: string
   /** Size of each endpoint's policy map; undefined = the default of the datapath. */
   readonly policyMapEntries: number | undefined
+  /** How steered packets get to the proxy; undefined = hybrid. */
+  readonly redirect: RedirectMode | undefined
 }
 
 /** `weir agent`, which can also serve proxies on other machines. */
@@ -122,6 +125,12 @@ export function encodedSlashFlag(value: string): EncodedSlash {
   const known = ENCODED_SLASH.find((mode) => mode === value)
   if (known !== undefined) return known
   throw invalid('--path-encoded-slash', value, `is none of ${ENCODED_SLASH.join(', ')}`, 'use one of them')
+}
+
+export function redirectFlag(value: string): RedirectMode {
+  const mode = REDIRECT_MODES.find((candidate) => candidate === value)
+  if (mode !== undefined) return mode
+  throw invalid('--redirect', value, 'is no redirect mode', `use one of ${REDIRECT_MODES.join(', ')}`)
 }
 
 export function outputFlag(value: string): OutputFormat {

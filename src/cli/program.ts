@@ -4,6 +4,7 @@ import type { EncodedSlash } from '../lib/encoded-slash.ts'
 import { WeirError, errorMessage } from '../lib/errors.ts'
 import { MAX_POLICY_MAP_ENTRIES, MAX_WORKERS, MIN_POLICY_MAP_ENTRIES } from '../lib/limits.ts'
 import type { Finding } from '../lib/finding.ts'
+import { DEFAULT_REDIRECT, REDIRECT_MODES, type RedirectMode } from '../lib/redirect-mode.ts'
 import { packageVersion } from '../lib/version.ts'
 import { addBpfCommands } from './commands/bpf.ts'
 import { addInventoryCommands } from './commands/inventory.ts'
@@ -19,6 +20,7 @@ import {
   encodedSlashFlag,
   fileFlag,
   integerFlag,
+  redirectFlag,
   listenOptions,
   xdsOptions,
   type AgentOptions,
@@ -133,6 +135,7 @@ interface PolicyFlags extends StateFlags {
   readonly endpoints: string
   readonly policies: string
   readonly policyMapEntries?: number
+  readonly redirect?: RedirectMode
 }
 /** Named by commander: --denied-403-body becomes denied403Body. */
 interface RequestFlags {
@@ -149,6 +152,11 @@ function addPolicyOptions(command: Command): Command {
       '--policy-map-entries <n>',
       "size of each endpoint's policy map; an endpoint that needs more is closed (default: 16384)",
       integerFlag('--policy-map-entries', MIN_POLICY_MAP_ENTRIES, MAX_POLICY_MAP_ENTRIES),
+    )
+    .option(
+      '--redirect <mode>',
+      `how connections get to the proxy: ${REDIRECT_MODES.join(', ')} (default: ${DEFAULT_REDIRECT})`,
+      redirectFlag,
     )
     .addOption(stateDirOption())
 }
@@ -171,8 +179,9 @@ function addTlsOptions(command: Command): Command {
     .option('--tls-ca <file>', "authorities of the other side's certificate, PEM", fileFlag('--tls-ca'))
 }
 
-function agentOptions({ endpoints, policies, stateDir, policyMapEntries }: PolicyFlags): AgentOptions {
-  return { endpointsFile: endpoints, policiesDir: policies, stateDir, policyMapEntries }
+function agentOptions(flags: PolicyFlags): AgentOptions {
+  const { endpoints, policies, stateDir, policyMapEntries, redirect } = flags
+  return { endpointsFile: endpoints, policiesDir: policies, stateDir, policyMapEntries, redirect }
 }
 
 function requestOptions({

@@ -12,7 +12,7 @@ import type { XdsTarget } from '../lib/rpc/target.ts'
 import { readTlsFiles, type TlsFiles } from '../lib/rpc/tls.ts'
 import { terminationSignal } from '../lib/signals.ts'
 import type { PolicySnapshot } from '../policy/network-policy.ts'
-import { MARK_DOWNSTREAM } from '../redirect/layouts.ts'
+import { MARK_DOWNSTREAM, PROXY_PORT } from '../redirect/layouts.ts'
 import { ProxyMaps } from '../redirect/proxy-maps.ts'
 import { AccessLog, type RecordSink } from './access-log.ts'
 import { AgentClient } from './agent-client.ts'
@@ -21,19 +21,14 @@ import { Enforcer } from './enforcer.ts'
 import { FileSink } from './file-sink.ts'
 import { TcpNetwork } from './io/tcp-network.ts'
 import { ProxyListener } from './listener.ts'
+import { translated } from './translated.ts'
 import { XdsClient } from './xds/xds-client.ts'
 
-/** Bound on loopback only, so that no endpoint can dial it. Workers share it by SO_REUSEPORT. */
-export const PROXY_PORT = 15_900
 /** Counted beside the reasons of connections and requests. */
 export const WORKER_REASONS = {
   ACCESS_LOG_LOST: 'Access-log records that were dropped because the file or the agent was slow.',
 } as const
 const MAPS_RETRY_MS = 200
-const LISTEN_ADDRESSES = [
-  ['ipv4', '127.0.0.1'],
-  ['ipv6', '::1'],
-] as const
 
 export interface WorkerOptions {
   readonly paths: InstancePaths
@@ -76,17 +71,19 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     encodedSlash: options.encodedSlash,
     findsByAddress: xds !== undefined,
   })
-  const families = LISTEN_ADDRESSES.filter(([family]) => family === 'ipv4' || hasIPv6())
   let listener: ProxyListener | undefined
   /** Only with a policy: SO_REUSEPORT gives a new member its share of connections, registered or not. */
   const listen = (): ProxyListener => {
+    const redirect = maps.redirect()
+    const families = redirect.listen.filter(([family]) => family === 'ipv4' || hasIPv6())
+    const { isTransparent } = redirect
     const opened = new ProxyListener({
       network,
-      resolve: enforcer.resolve,
+      resolve: isTransparent ? enforcer.resolve : translated(maps, enforcer.resolve),
       listen: families.map(([, address]) => ({
         address: parseAddress(address),
         port: PROXY_PORT,
-        isTransparent: true,
+        isTransparent,
         mark: MARK_DOWNSTREAM,
         isShared: true,
       })),

@@ -1,6 +1,7 @@
 // The kernel half as the agent sees it: endpoints, their policy maps, the ipcache, and what is to be read back.
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from '../lib/address.ts'
 import {
   asEndpointId,
@@ -42,6 +43,7 @@ import { ensureNetfilter, isTracking, type NetfilterState } from './netfilter.ts
 import { PolicyMaps } from './policy-map.ts'
 import { checkRequirements } from './requirements.ts'
 import { ensureSteering, type Steering } from './steering.ts'
+import { redirectByNumber, type Redirect } from './redirect.ts'
 import { attachedProgram, attachTc, interfaceIndex } from './tc.ts'
 
 const IDENTITY_BYTES = 4
@@ -51,6 +53,7 @@ const DIRECTIONS = ['ingress', 'egress'] as const
 export interface DatapathOptions {
   readonly paths: InstancePaths
   readonly policyMapEntries?: number
+  readonly redirect: Redirect
 }
 
 /**
@@ -59,7 +62,25 @@ export interface DatapathOptions {
  */
 export function openDatapath(options: DatapathOptions): Datapath {
   checkRequirements(options.paths.bpffsDir)
-  return new KernelDatapath(options, ensureSteering(options.paths))
+  checkRedirect(options)
+  return new KernelDatapath(options, ensureSteering(options.paths, options.redirect))
+}
+
+/** Programs and workers of one redirect do not understand those of another. */
+function checkRedirect({ paths, redirect }: DatapathOptions): void {
+  if (!existsSync(join(paths.bpffsDir, 'weir_config'))) return
+  const map = BpfMap.openPinned(paths.bpffsDir, 'weir_config', 4, configLayout.bytes)
+  const value = map.lookup(Buffer.alloc(4))
+  map.close()
+  const before = value === undefined ? redirect : redirectByNumber(configLayout.decode(value).redirect)
+  if (before === redirect || (value !== undefined && configLayout.decode(value).revision === 0n)) return
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `--redirect ${redirect.mode}: the state directory ${paths.stateDir} was set up with ${before.mode}`,
+    {
+      mend: 'use that one, or run `weir cleanup` first, which lets traffic pass without policy for a moment',
+    },
+  )
 }
 
 interface AttachedEndpoint extends DatapathEndpoint {
@@ -70,6 +91,7 @@ interface AttachedEndpoint extends DatapathEndpoint {
 class KernelDatapath implements Datapath {
   private readonly paths: InstancePaths
   private readonly redirectIfindex: number
+  private readonly redirect: Redirect
   private netfilter: NetfilterState
   private readonly policies: PolicyMaps
   private readonly ipcache: BpfMap
@@ -87,6 +109,7 @@ class KernelDatapath implements Datapath {
     this.paths = options.paths
     this.redirectIfindex = steering.redirectIfindex
     this.netfilter = steering.netfilter
+    this.redirect = options.redirect
     this.policies = new PolicyMaps(bpffsDir, options.policyMapEntries)
     this.ipcache = BpfMap.openPinned(bpffsDir, 'weir_ipcache', ipcacheKeyLayout.bytes, IDENTITY_BYTES)
     this.addresses = BpfMap.openPinned(bpffsDir, 'weir_endpoints', addressLayout.bytes, endpointLayout.bytes)
@@ -96,6 +119,7 @@ class KernelDatapath implements Datapath {
     this.eventsMap = BpfMap.openPinned(bpffsDir, 'weir_events', 0, 0)
     this.events = new DatapathEvents(this.eventsMap.fd)
     this.attachments = new Attachments(stateDir)
+    this.setRevision(this.revision())
   }
 
   setEndpoint(endpoint: DatapathEndpoint): void {
@@ -125,6 +149,7 @@ class KernelDatapath implements Datapath {
         identity: endpoint.identity,
         redirect_ifindex: this.redirectIfindex,
         flags: hasMaster ? ENDPOINT_HAS_MASTER : 0,
+        redirect: this.redirect.number,
       }),
     })
     try {
@@ -158,7 +183,8 @@ class KernelDatapath implements Datapath {
   }
 
   maintain(): void {
-    if (this.netfilter === 'untracked' && isTracking()) this.netfilter = ensureNetfilter(true)
+    if (this.netfilter === 'untracked' && isTracking())
+      this.netfilter = ensureNetfilter(true, this.redirect.usesTproxy)
   }
 
   isAttached(id: EndpointId): boolean {
@@ -209,7 +235,8 @@ class KernelDatapath implements Datapath {
   }
 
   setRevision(revision: Revision): void {
-    this.config.update(Buffer.alloc(4), configLayout.encode({ revision: BigInt(revision) }))
+    const { number } = this.redirect
+    this.config.update(Buffer.alloc(4), configLayout.encode({ revision: BigInt(revision), redirect: number }))
   }
 
   revision(): Revision {

@@ -157,7 +157,11 @@ export const policyEntryLayout = defineLayout('weir_policy_entry', {
   pad: 'pad16',
 })
 
-export const configLayout = defineLayout('weir_config', { revision: 'u64' })
+export const configLayout = defineLayout('weir_config', { revision: 'u64', redirect: 'u32', pad: 'pad32' })
+
+export const endLayout = defineLayout('weir_end', { address: 'address', port: 'be16', pad: 'pad16' })
+
+export const redirectConfigLayout = defineLayout('weir_redirect_config', { redirect: 'u32' })
 
 export const eventLayout = defineLayout('weir_event', {
   source: 'address',
@@ -179,6 +183,7 @@ export const endpointConfigLayout = defineLayout('weir_endpoint_config', {
   identity: 'u32',
   redirect_ifindex: 'u32',
   flags: 'u32',
+  redirect: 'u32',
 })
 
 /** WEIR_POLICY_*_BITS */
@@ -196,6 +201,11 @@ export const MARK_REPLY = 0x1000
 
 /** WEIR_ENDPOINT_HAS_MASTER */
 export const ENDPOINT_HAS_MASTER = 1
+
+/** enum weir_redirect */
+export const REDIRECT = { hybrid: 0, sk_lookup: 1, sk_assign: 2, tproxy: 3, nat: 4 } as const
+/** WEIR_PROXY_PORT */
+export const PROXY_PORT = 15_900
 
 /** enum weir_direction */
 export const DIRECTION = { ingress: 0, egress: 1 } as const
@@ -232,6 +242,9 @@ export const DROP_REASONS = [
   ],
   ['STEERING_LOST', 'A packet for the proxy came to an endpoint: a bridge or route took it away.'],
   ['OTHER_ENDPOINT', 'A bridge flooded a packet of one endpoint to the port of another.'],
+  ['REDIRECT_UNSUPPORTED', 'The redirect mode cannot bring this connection to the proxy: see `weir status`.'],
+  ['NAT_PORT_TAKEN', 'Redirect mode nat: the client speaks with another server from the same port.'],
+  ['NAT_ENTRY_MISSING', 'Redirect mode nat: the original destination of a connection was forgotten.'],
 ] as const
 
 export type DropReason = (typeof DROP_REASONS)[number][0]

@@ -2,7 +2,7 @@
 // Weir itself needs neither; without `nft` on the machine, connections that NAT interferes with are reset.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { MARK_MASK, MARK_REPLY, MARK_TO_PROXY } from './layouts.ts'
+import { MARK_MASK, MARK_REPLY, MARK_TO_PROXY, PROXY_PORT } from './layouts.ts'
 
 const TABLE = 'inet weir'
 const TRACKED_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count'
@@ -29,6 +29,15 @@ const UNTRANSLATED = `
     ${STEERED} dnat ip6 to ip6 daddr
   }`
 
+/** Not for answers: those that have no socket wait for a translation back. */
+const TO_LISTENER = `meta l4proto tcp meta mark & ${hex(MARK_MASK | MARK_REPLY)} == ${hex(MARK_TO_PROXY)}`
+const TPROXY = `
+  chain to_proxy {
+    type filter hook prerouting priority mangle
+    ${TO_LISTENER} meta nfproto ipv4 tproxy ip to 127.0.0.1:${PROXY_PORT} accept
+    ${TO_LISTENER} meta nfproto ipv6 tproxy ip6 to [::1]:${PROXY_PORT} accept
+  }`
+
 export type NetfilterState = 'untracked' | 'untranslated' | 'missing'
 
 /** Whether connections are tracked in this network namespace, or will be as soon as there are any. */
@@ -51,8 +60,8 @@ function listChains(): string {
 }
 
 /** Replaces the table in one step. `missing`: the machine has no nft, or its kernel no nf_tables. */
-export function ensureNetfilter(isTranslating: boolean): NetfilterState {
-  const chains = UNTRACKED + (isTranslating ? UNTRANSLATED : '')
+export function ensureNetfilter(isTranslating: boolean, usesTproxy: boolean): NetfilterState {
+  const chains = UNTRACKED + (isTranslating ? UNTRANSLATED : '') + (usesTproxy ? TPROXY : '')
   const rules = `table ${TABLE}\ndelete table ${TABLE}\ntable ${TABLE} {${chains}\n}\n`
   if (!runNft(['-f', '-'], rules)) return 'missing'
   return isTranslating ? 'untranslated' : 'untracked'

@@ -1,4 +1,5 @@
-// The two maps that a proxy worker uses: who speaks on an accepted connection, and its own listener slot.
+// The maps that a proxy worker uses: who speaks on an accepted connection with whom, its own listener slot, and how
+// connections get to it.
 import {
   asEndpointId,
   asIdentity,
@@ -9,8 +10,16 @@ import {
 } from '../lib/brands.ts'
 import { MAX_WORKERS } from '../lib/limits.ts'
 import { BpfMap } from './bpf-map.ts'
-import { connectionLayout, type FieldLayout, LISTENER_IPV6, tupleLayout } from './layouts.ts'
+import {
+  configLayout,
+  connectionLayout,
+  endLayout,
+  type FieldLayout,
+  LISTENER_IPV6,
+  tupleLayout,
+} from './layouts.ts'
 import { addressOf, ENOENT, kernelError, libbpf } from './libbpf.ts'
+import { redirectByNumber, type Redirect } from './redirect.ts'
 
 const IPPROTO_TCP = 6
 const KEY = {
@@ -43,6 +52,8 @@ export interface SteeredConnection {
 export class ProxyMaps {
   private readonly connections: BpfMap
   private readonly listeners: BpfMap
+  private readonly originals: BpfMap
+  private readonly config: BpfMap
   // Once per connection: no buffer and no object is made for it, and koffi copies nothing.
   private readonly key = Buffer.allocUnsafeSlow(tupleLayout.bytes).fill(0)
   private readonly value = Buffer.allocUnsafeSlow(connectionLayout.bytes)
@@ -53,7 +64,24 @@ export class ProxyMaps {
   constructor(bpffsDir: string) {
     this.connections = BpfMap.openPinned(bpffsDir, 'weir_conns', tupleLayout.bytes, connectionLayout.bytes)
     this.listeners = BpfMap.openPinned(bpffsDir, 'weir_listeners', SLOT_BYTES, SOCKET_BYTES)
+    this.originals = BpfMap.openPinned(bpffsDir, 'weir_nat', endLayout.bytes, endLayout.bytes)
+    this.config = BpfMap.openPinned(bpffsDir, 'weir_config', SLOT_BYTES, configLayout.bytes)
     this.key.writeUInt8(IPPROTO_TCP, KEY.protocol)
+  }
+
+  /** What the agent has set up. It cannot change without `weir cleanup`. */
+  redirect(): Redirect {
+    const value = this.config.lookup(Buffer.alloc(SLOT_BYTES))
+    return redirectByNumber(value === undefined ? 0 : configLayout.decode(value).redirect)
+  }
+
+  /** Where a client wanted to go whose packets were rewritten to the proxy; undefined = nobody knows: close it. */
+  originalDestination(
+    address: Uint8Array,
+    port: number,
+  ): { readonly address: Uint8Array; readonly port: number } | undefined {
+    const value = this.originals.lookup(endLayout.encode({ address, port }))
+    return value === undefined ? undefined : endLayout.decode(value)
   }
 
   /**

@@ -8,9 +8,10 @@ import type { InstancePaths } from '../lib/paths.ts'
 import { BpfObject } from './bpf-object.ts'
 import { disableEarlyDemux, restoreEarlyDemux } from './early-demux.ts'
 import { run, runJson, tryRun } from './iproute.ts'
-import { MARK_MASK, MARK_TO_PROXY } from './layouts.ts'
+import { MARK_MASK, MARK_TO_PROXY, redirectConfigLayout } from './layouts.ts'
 import { ensureNetfilter, isTracking, removeNetfilter, type NetfilterState } from './netfilter.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
+import type { Redirect } from './redirect.ts'
 import { attachTc, ensureClsact, interfaceIndex } from './tc.ts'
 
 /** One end of a private veth pair; packets from veth egress hooks come in again here. */
@@ -18,6 +19,7 @@ export const REDIRECT_DEVICE = 'weir0'
 const REDIRECT_PEER = 'weir1'
 /** Without an IPv4 address on the device, source validation drops what arrives there. */
 const REDIRECT_ADDRESS = '169.254.119.101/32'
+const REDIRECT_ADDRESS_V6 = 'fd77:6569:7200::1/128'
 
 /** Our own numbers, so that nobody else's rules or routes are touched. */
 export const ROUTE_TABLE = '30565'
@@ -37,13 +39,18 @@ export interface Steering {
   readonly netfilter: NetfilterState
 }
 
-/** Idempotent. */
-export function ensureSteering({ bpffsDir, stateDir }: InstancePaths): Steering {
-  const redirectIfindex = ensureRedirectDevice(bpffsDir)
+/** Idempotent. @throws WeirError KERNEL_UNSUPPORTED when the machine lacks what the redirect needs */
+export function ensureSteering({ bpffsDir, stateDir }: InstancePaths, redirect: Redirect): Steering {
+  const redirectIfindex = ensureRedirectDevice(bpffsDir, redirect)
   disableEarlyDemux(stateDir)
   for (const family of enabledFamilies()) ensurePolicyRouting(family)
-  const netfilter = ensureNetfilter(isTracking())
-  ensureSkLookup(bpffsDir)
+  const netfilter = ensureNetfilter(isTracking(), redirect.usesTproxy)
+  if (redirect.usesTproxy && netfilter === 'missing') {
+    throw new WeirError('KERNEL_UNSUPPORTED', 'redirect tproxy: the rules of netfilter cannot be set', {
+      mend: 'install nftables, use a kernel with CONFIG_NFT_TPROXY, or use --redirect hybrid',
+    })
+  }
+  if (redirect.usesSkLookup) ensureSkLookup(bpffsDir)
   return { redirectIfindex, netfilter }
 }
 
@@ -70,7 +77,7 @@ function writeSysctl(path: string, value: string): void {
   writeFileSync(join('/proc/sys/net', path), value)
 }
 
-function ensureRedirectDevice(bpffsDir: string): number {
+function ensureRedirectDevice(bpffsDir: string, redirect: Redirect): number {
   if (interfaceIndex(REDIRECT_DEVICE) === 0) {
     run('ip', 'link', 'add', REDIRECT_DEVICE, 'type', 'veth', 'peer', 'name', REDIRECT_PEER)
   }
@@ -84,11 +91,14 @@ function ensureRedirectDevice(bpffsDir: string): number {
     writeSysctl(`ipv6/conf/${REDIRECT_DEVICE}/addr_gen_mode`, '1')
   }
   run('ip', 'address', 'replace', REDIRECT_ADDRESS, 'dev', REDIRECT_DEVICE)
+  if (!redirect.isTransparent && enabledFamilies().includes('-6'))
+    run('ip', 'address', 'replace', REDIRECT_ADDRESS_V6, 'dev', REDIRECT_DEVICE, 'nodad')
   run('ip', 'link', 'set', REDIRECT_PEER, 'up')
   run('ip', 'link', 'set', REDIRECT_DEVICE, 'up')
 
   const ifindex = interfaceIndex(REDIRECT_DEVICE)
-  const object = BpfObject.load('tc_redirect', { bpffsDir })
+  const config = redirectConfigLayout.encode({ redirect: redirect.number })
+  const object = BpfObject.load('tc_redirect', { bpffsDir, config })
   try {
     ensureClsact(ifindex)
     attachTc(ifindex, 'ingress', object.programFd('weir_from_redirect'))

@@ -80,7 +80,17 @@ t.test('enums agree in both directions', (t) => {
     WEIR_LISTENER_IPV6: layouts.LISTENER_IPV6,
     WEIR_POLICY_FIXED_BITS: layouts.POLICY_FIXED_BITS,
     WEIR_POLICY_PROTOCOL_BITS: layouts.POLICY_PROTOCOL_BITS,
+    WEIR_PROXY_PORT: layouts.PROXY_PORT,
   })
+  t.same(
+    Object.fromEntries(btf.enums.get('weir_redirect') ?? []),
+    Object.fromEntries(
+      Object.entries(layouts.REDIRECT).map(([mode, number]) => [
+        `WEIR_REDIRECT_${mode.toUpperCase()}`,
+        number,
+      ]),
+    ),
+  )
   t.match(Object.fromEntries(btf.enums.get('weir_mark') ?? []), {
     WEIR_MARK_MASK: layouts.MARK_MASK,
     WEIR_MARK_TO_PROXY: layouts.MARK_TO_PROXY,

@@ -102,7 +102,13 @@ export class BpfRig {
       endpoint.id,
       BpfObject.load('tc_endpoint', {
         bpffsDir: this.bpffsDir,
-        config: endpointConfigLayout.encode({ endpoint: id, identity, redirect_ifindex: 1, flags }),
+        config: endpointConfigLayout.encode({
+          endpoint: id,
+          identity,
+          redirect_ifindex: 1,
+          flags,
+          redirect: 0,
+        }),
       }),
     )
     return endpoint

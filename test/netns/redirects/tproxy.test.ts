@@ -1,0 +1,6 @@
+// `--redirect tproxy`
+import t from 'tap'
+import { canRunPrivileged } from '../../helpers/privileges.ts'
+import { testRedirect } from '../../helpers/redirect-suite.ts'
+
+if (canRunPrivileged(t)) testRedirect(t, 'tproxy')
