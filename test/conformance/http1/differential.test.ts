@@ -3,6 +3,7 @@
 import t from 'tap'
 import { ORIGINAL } from '../../../src/l7rules/parser.ts'
 import { MemoryConnection } from '../parser-laws.ts'
+import { dechunk } from './dechunk.ts'
 import { mutatedPipeline } from './mutations.ts'
 import { seededRandom } from './random.ts'
 import { type Parsed, type ParsedRequest, parseByHttpParserJs, parseByNode } from './references.ts'
@@ -79,21 +80,6 @@ function parseByOurs(bytes: Buffer): Seen[] {
     const decoded = isChunked ? dechunk(rawBody) : { body: rawBody, isComplete: rawBody.length === announced }
     return { method, target, ...decoded, bytes: bytes.toString('latin1', start), index }
   })
-}
-
-/** Of a body that ours accepted so far. */
-function dechunk(raw: string): { body: string; isComplete: boolean } {
-  let body = ''
-  let at = 0
-  for (;;) {
-    const lineEnd = raw.indexOf('\r\n', at)
-    if (lineEnd < 0) return { body, isComplete: false }
-    const size = Number.parseInt(raw.slice(at, lineEnd), 16)
-    if (size === 0)
-      return { body, isComplete: raw.startsWith('\r\n', lineEnd + 2) || raw.endsWith('\r\n\r\n') }
-    body += raw.slice(lineEnd + 2, lineEnd + 2 + size)
-    at = lineEnd + 2 + size + 2
-  }
 }
 
 function disagreement(ours: Seen, theirs: ParsedRequest | undefined, parsed: Parsed): string | undefined {

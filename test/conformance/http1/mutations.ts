@@ -34,6 +34,14 @@ export function mutatedPipeline(random: () => number): string {
   const oneOf = <T>(items: ArrayLike<T>): T => items[below(items.length)]!
   let bytes = ''
   for (let count = 1 + below(4); count > 0; count--) bytes += oneOf(random() < 0.8 ? ACCEPTED : ALL)
+  return mutated(bytes, random)
+}
+
+/** Up to 3 mutations. */
+export function mutated(good: string, random: () => number): string {
+  const below = (limit: number): number => Math.floor(random() * limit)
+  const oneOf = <T>(items: ArrayLike<T>): T => items[below(items.length)]!
+  let bytes = good
   for (let count = below(4); count > 0; count--) {
     const at = below(bytes.length + 1)
     const end = Math.min(bytes.length, at + 1 + below(random() < 0.8 ? 2 : 40))
