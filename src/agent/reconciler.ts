@@ -195,8 +195,10 @@ export class Reconciler {
     })
     for (const endpoint of group) this.#insert(endpoint)
     await this.#enforce(change)
+    // From here on policy maps know every identity that an address may get.
+    this.#isStarted = true
+    this.#updateIpcache()
     for (const endpoint of group) this.#attach(endpoint)
-    if (this.#isStarted) this.#updateIpcache()
   }
 
   #insert(endpoint: Managed): void {
