@@ -20,10 +20,8 @@ export class ConnectionRecord {
   readonly #facts: ConnectionFacts
   readonly #parts: RecordParts
   /** Addresses and ports. */
-  #connection: string
+  readonly #connection: string
   readonly #ends: string
-  /** Of `#connection`; counted up to 2. */
-  #uses = 0
   #verdict: Verdict | undefined
   #revision = -1
   #error = ''
@@ -38,9 +36,10 @@ export class ConnectionRecord {
     const { sourceAddress, destinationAddress, sourcePort, destinationPort } = facts
     this.#facts = facts
     this.#parts = parts
-    this.#connection =
+    this.#connection = flat(
       `"IP":{"source":"${sourceAddress}","destination":"${destinationAddress}","ipVersion":"${isIPv6(facts) ? 'IPv6' : 'IPv4'}"}` +
-      `,"l4":{"TCP":{"source_port":${sourcePort},"destination_port":${destinationPort}}},`
+        `,"l4":{"TCP":{"source_port":${sourcePort},"destination_port":${destinationPort}}},`,
+    )
     this.#ends = parts.ends(facts.source, facts.destination)
   }
 
@@ -78,17 +77,11 @@ export class ConnectionRecord {
     const { startedMs, endedMs, respondedMs = 0 } = exchange
     const firstByte = respondedMs === 0 ? '' : `,"first_byte_ns":${nanoseconds(respondedMs - startedMs)}`
     return (
-      `{"time":"${time}",${text.head}${this.#connectionText()}${this.#ends}"l7":{"type":"REQUEST","latency_ns":"` +
+      `{"time":"${time}",${text.head}${this.#connection}${this.#ends}"l7":{"type":"REQUEST","latency_ns":"` +
       `${nanoseconds(endedMs - startedMs)}","http":{"code":${exchange.status},"method":"${this.#methodText}"` +
       `,"url":"${url}","protocol":"${protocol}"}},"Summary":"${summary}",${text.tail}` +
       `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${firstByte}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
     )
-  }
-
-  /** In one piece from the second record on: most connections without keep-alive have one. */
-  #connectionText(): string {
-    if (this.#uses < 2 && ++this.#uses === 2) this.#connection = flat(this.#connection)
-    return this.#connection
   }
 }
 

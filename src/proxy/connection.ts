@@ -26,7 +26,7 @@ export interface RelayDecision {
     readonly isTransparent: boolean
   }
   readonly onOpened?: (relay: Relay) => void
-  /** Called once. `detail` is an errno name, a parser's error code or ''. */
+  /** Called once, without `this`. `detail` is an errno name, a parser's error code or ''. */
   readonly onClosed?: (relay: Relay, reason: CloseReason, detail: string) => void
 }
 

@@ -98,6 +98,8 @@ export class ProxyListener {
 
   #open(downstream: Socket, decision: RelayDecision): void {
     const upstream = this.#network.dial(decision.dial)
+    // The relay lives as long as its connection: it must not hold the whole decision.
+    const { onClosed } = decision
     let relay: Relay
     try {
       relay = openRelay({
@@ -109,7 +111,7 @@ export class ProxyListener {
         limits: this.#limits,
         onClosed: (closed, reason, detail) => {
           this.#forget(closed, reason, detail)
-          decision.onClosed?.(closed, reason, detail)
+          onClosed?.(closed, reason, detail)
         },
       })
     } catch {

@@ -80,7 +80,10 @@ function findings({ shadow, notes }: Verdict): string {
   return fields
 }
 
+const scratch = Buffer.allocUnsafeSlow(4096)
+
 /** A string made by concatenation is a tree that every later copy would have to walk: make it one piece. */
 export function flat(ascii: string): string {
-  return Buffer.from(ascii, 'latin1').toString('latin1')
+  if (ascii.length > scratch.length) return Buffer.from(ascii, 'latin1').toString('latin1')
+  return scratch.toString('latin1', 0, scratch.write(ascii, 'latin1'))
 }

@@ -70,6 +70,8 @@ type TimerPurpose = 'connect' | 'drain' | 'hangup' | 'half-closed'
 const HOLD_RECEIVER_FULL = 1
 const HOLD_PARSER_BLOCKED = 2
 const HOLD_ANSWERS_UNREAD = 4
+const HOLD_BITS = 3
+const ALL_HOLDS = (1 << HOLD_BITS) - 1
 
 const DIRECTIONS = [ORIGINAL, REPLY] as const
 
@@ -93,9 +95,10 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   /** Why it ends, as soon as that is known. */
   #reason: CloseReason = 'FINISHED'
   #detail = ''
-  /** Per direction: holds on the socket that sends in it. */
-  readonly #holds = [0, 0]
-  readonly #isFinished = [false, false]
+  /** Holds on the socket that sends in a direction; those of REPLY are `HOLD_BITS` higher. */
+  #holds = 0
+  /** Directions, as bits. */
+  #finished = 0
   #activeMs: number
   #drainedBytes = 0
 
@@ -194,11 +197,12 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   }
 
   finish(direction: FlowDirection): void {
-    this.#isFinished[direction] = true
+    this.#finished |= 1 << direction
     this.#socket(opposite(direction)).shutdown()
     if (this.#state !== 'open') return
-    const isAnswerOurs = this.#isFinished[REPLY] === true && !this.upstream.isEnded
-    const isRestUseless = this.#isFinished[REPLY] === true && this.#isFinished[ORIGINAL] === true
+    const isReplyFinished = (this.#finished & (1 << REPLY)) !== 0
+    const isAnswerOurs = isReplyFinished && !this.upstream.isEnded
+    const isRestUseless = isReplyFinished && (this.#finished & (1 << ORIGINAL)) !== 0
     if (isAnswerOurs || (isRestUseless && !this.downstream.isEnded)) {
       this.#drain('PARSER_CLOSED', '')
       this.upstream.close()
@@ -253,16 +257,20 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   }
 
   #hold(direction: FlowDirection, hold: number): void {
-    const holds = this.#holds[direction] ?? 0
-    this.#holds[direction] = holds | hold
-    if (holds === 0) this.#socket(direction).pause()
+    const wasHeld = this.#isHeld(direction)
+    this.#holds |= hold << (direction * HOLD_BITS)
+    if (!wasHeld) this.#socket(direction).pause()
   }
 
   #release(direction: FlowDirection, hold: number): void {
-    const holds = this.#holds[direction] ?? 0
-    if ((holds & hold) === 0) return
-    this.#holds[direction] = holds & ~hold
-    if (this.#holds[direction] === 0) this.#socket(direction).resume()
+    const bit = hold << (direction * HOLD_BITS)
+    if ((this.#holds & bit) === 0) return
+    this.#holds &= ~bit
+    if (!this.#isHeld(direction)) this.#socket(direction).resume()
+  }
+
+  #isHeld(direction: FlowDirection): boolean {
+    return (this.#holds & (ALL_HOLDS << (direction * HOLD_BITS))) !== 0
   }
 
   /**
@@ -275,7 +283,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     this.#detail = detail
     this.#parser?.close()
     this.downstream.shutdown()
-    this.#holds[ORIGINAL] = 0
+    this.#holds &= ~(ALL_HOLDS << (ORIGINAL * HOLD_BITS))
     this.downstream.resume()
     this.#arm('drain', this.#options.limits.drainMs)
   }

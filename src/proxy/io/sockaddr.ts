@@ -31,7 +31,8 @@ export function encodeSockaddr(address: Uint8Array, port: number): number {
   area[2] = port >> 8
   area[3] = port & 0xff
   if (family === AF_INET) {
-    area.set(address.subarray(12, ADDRESS_BYTES), 4)
+    // Not `subarray`: it would move the few bytes out of the JavaScript heap for good.
+    for (let i = 0; i < 4; i++) area[4 + i] = address[12 + i]!
     return SOCKADDR_IN_BYTES
   }
   area.set(address, 8)
