@@ -1,6 +1,5 @@
 // The agent: puts sources, reconciler, kernel and servers together, and runs until SIGTERM.
 import { join } from 'node:path'
-import { errorMessage } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { InstancePaths } from '../lib/paths.ts'
 import type { RedirectMode } from '../lib/redirect-mode.ts'
@@ -11,7 +10,6 @@ import { parsePolicies } from '../policy/parse.ts'
 import { LOCAL_RANGE } from '../policy/identity.ts'
 import { LocalIdentityAllocator } from '../policy/identity-allocator.ts'
 import type { HttpRule } from '../policy/network-policy.ts'
-import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { openDatapath } from '../redirect/datapath.ts'
 import { redirectOf } from '../redirect/redirect.ts'
 import { checkPrivileges } from '../redirect/requirements.ts'
@@ -27,6 +25,7 @@ import { PolicyFolder } from './policy-folder.ts'
 import { PolicyStore } from './policy-store.ts'
 import { Reconciler } from './reconciler.ts'
 import { startRpcServer } from './rpc-server.ts'
+import { SourceFollower } from './source-follower.ts'
 import { StateView } from './state-view.ts'
 import { Supervisor } from './supervisor.ts'
 import { startUpkeep } from './upkeep.ts'
@@ -88,7 +87,8 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   const tls = options.listen === undefined ? undefined : readTlsFiles(options.listen.tls)
   const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
   closers.push(() => folder.close())
-  const endpoints = await watchEndpointsFile(options.endpointsFile, () => void follow())
+  let follow = (): void => {}
+  const endpoints = await watchEndpointsFile(options.endpointsFile, () => follow())
   closers.push(() => endpoints.close())
   const redirect = redirectOf(options.redirect)
   const datapath = openDatapath({
@@ -115,31 +115,17 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     hostAddresses,
     log,
   })
-  const failures = new Map<string, string>()
-  let inForce = new Map<string, ParsedPolicy>()
-
-  /** Bring the sources into force; what fails shows in `weir status` and is tried again with the next change. */
-  async function follow(): Promise<void> {
-    const wanted = new Map(folder.policies.map((policy) => [policy.key, policy]))
-    const before = inForce
-    inForce = wanted
-    try {
-      await reconciler.apply({
-        endpoints: endpoints.state.endpoints,
-        setPolicies: [...wanted.values()].filter((policy) => before.get(policy.key) !== policy),
-        removePolicies: [...before.keys()].filter((key) => !wanted.has(key)),
-      })
-      policyStore.save([...wanted.values()])
-      failures.delete('apply')
-    } catch (error) {
-      failures.set('apply', `the last change could not be applied: ${errorMessage(error)}`)
-      log.error({ error: errorMessage(error) }, 'change not applied')
-    }
-    if (folder.error === undefined) failures.delete('folder')
-    else failures.set('folder', `policies folder: ${folder.error}`)
-  }
-  folder.onChange(() => void follow())
-  await follow()
+  const sources = new SourceFollower({
+    reconciler,
+    endpoints: () => endpoints.state.endpoints,
+    policies: () => folder.policies,
+    onApplied: (policies) => policyStore.save(policies),
+    log,
+  })
+  follow = () => void sources.follow()
+  closers.push(() => sources.close())
+  folder.onChange(follow)
+  await sources.follow()
 
   const view = new StateView({
     version: options.version,
@@ -152,7 +138,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     endpointsState: () => endpoints.state,
     policySources: () => folder.sources,
     workersWanted: options.workers?.count,
-    failures: () => [...failures.values()],
+    failures: () => [sources.failure, folder.error].filter((failure) => failure !== undefined),
   })
   const server = await startRpcServer(paths.agentSocket, {
     control: control.handlers,
