@@ -2,6 +2,7 @@
 // when it was blocked. Knows no sockets.
 import type { Clock } from './io/types.ts'
 import { ORIGINAL, REPLY, type FlowDirection, type ProtocolParser, type Steps } from '../l7rules/parser.ts'
+import { Gather } from './gather.ts'
 import { ByteQueue } from './io/byte-queue.ts'
 
 export type ParserFactory = (steps: Steps) => ProtocolParser
@@ -28,7 +29,7 @@ export const RELAY_ERROR_CODES = {
 export interface ParserOutput {
   /** Bytes that arrived go to the receiver of `direction`. */
   forward(direction: FlowDirection, buffer: Buffer, start: number, end: number): void
-  /** Bytes that the parser made go to the receiver of `direction`. */
+  /** Bytes that the parser made, and maybe others between them, go to the receiver of `direction`. Not to be kept. */
   inject(direction: FlowDirection, data: Uint8Array): void
   finish(direction: FlowDirection): void
   /** Close downstream in an orderly way. The parser takes no further part. */
@@ -48,6 +49,7 @@ export class RelayParser implements Steps {
   readonly #output: ParserOutput
   readonly #clock: Clock
   readonly #maxRetainedBytes: number
+  readonly #gather: Gather
   readonly #retained = [new ByteQueue(), new ByteQueue()] as const
   readonly #isEndDue = [false, false]
   readonly #isFinishDue = [false, false]
@@ -69,6 +71,7 @@ export class RelayParser implements Steps {
     this.#output = output
     this.#clock = clock
     this.#maxRetainedBytes = maxRetainedBytes
+    this.#gather = new Gather(output)
     this.#parser = factory(this)
     this.#expiring = 'expire' in this.#parser ? (this.#parser as ExpiringParser) : null
   }
@@ -150,8 +153,12 @@ export class RelayParser implements Steps {
 
   inject(direction: FlowDirection, data: Uint8Array): void {
     if (this.#isOver || data.length === 0) return
-    if (direction === this.#direction) this.#forwardPassed()
-    if (!this.#hasFinished(direction)) this.#output.inject(direction, data)
+    if (this.#hasFinished(direction)) return
+    if (direction === this.#direction && this.#passFrom < this.#cursor) {
+      this.#gather.add(direction, this.#buffer, this.#passFrom, this.#cursor)
+      this.#passFrom = this.#cursor
+    }
+    this.#gather.add(direction, data, 0, data.length)
   }
 
   error(code: string): void {
@@ -185,7 +192,9 @@ export class RelayParser implements Steps {
   }
 
   #forward(direction: FlowDirection, buffer: Buffer, start: number, end: number): void {
-    if (end > start && !this.#hasFinished(direction)) this.#output.forward(direction, buffer, start, end)
+    if (end <= start || this.#hasFinished(direction)) return
+    if (this.#gather.has(direction)) this.#gather.add(direction, buffer, start, end)
+    else this.#output.forward(direction, buffer, start, end)
   }
 
   /** Let the parser look at `buffer[start, end)`; afterwards [#cursor, end) are unconsumed. */
@@ -201,6 +210,7 @@ export class RelayParser implements Steps {
       this.error('PARSER_THREW')
     }
     this.#forwardPassed()
+    this.#gather.flush()
     this.#direction = -1
     this.#buffer = NOTHING
   }
@@ -218,6 +228,7 @@ export class RelayParser implements Steps {
     } catch {
       this.error('PARSER_THREW')
     }
+    this.#gather.flush()
   }
 
   /** Give the parser what it was not ready for, until nothing changes; then perform what ends something. */
