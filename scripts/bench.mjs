@@ -7,7 +7,7 @@ import { printFailure, ROOT, StepError } from './lib/steps.mjs'
 import { setUp } from './setup.mjs'
 
 /** Beside what the tests need. */
-const TOOLS = ['wrk', 'haproxy', 'nginx', 'taskset', 'prlimit']
+const TOOLS = ['wrk', 'h2load', 'haproxy', 'nginx', 'taskset', 'prlimit']
 
 const args = process.argv.slice(2)
 try {

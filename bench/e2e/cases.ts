@@ -1,5 +1,5 @@
 // What is measured.
-import { DENIED_PATH, LARGE_PATH, type RuleCount, SMALL_PATH } from './rules.ts'
+import { DENIED_PATH, GRPC_PATH, LARGE_PATH, type RuleCount, SMALL_PATH } from './rules.ts'
 
 export interface Case {
   readonly name: string
@@ -10,6 +10,12 @@ export interface Case {
   readonly headers?: readonly string[]
   /** Under a rule set of that size, over many paths instead of `path`. */
   readonly rules?: RuleCount
+  /** HTTP/2, with so many streams open at the same time on each connection. */
+  readonly streams?: number
+  /** Unary gRPC calls. */
+  readonly isGrpc?: boolean
+  /** Every other request is denied. */
+  readonly isHalfDenied?: boolean
   /** All requests are denied; otherwise all succeed. */
   readonly isDenied?: boolean
   /** Connections that only exist; no load. */
@@ -29,7 +35,7 @@ const BROWSER_HEADERS = [
   'X-Request-Id: 7f3e0b1c-4b8e-4f0e-9d0e-1d2c3b4a5968',
 ]
 
-export const CASES: readonly Case[] = [
+export const HTTP1_CASES: readonly Case[] = [
   { name: 'small-64', title: 'small GET, 64 connections', connections: 64, path: SMALL_PATH },
   { name: 'small-1', title: 'small GET, 1 connection', connections: 1, path: SMALL_PATH },
   {
@@ -65,5 +71,28 @@ export const CASES: readonly Case[] = [
   })),
   { name: 'idle', title: '10,000 idle connections', connections: 10_000, path: SMALL_PATH, isIdle: true },
 ]
+
+const shape = (connections: number, streams: number): string =>
+  `${connections} connection${connections === 1 ? '' : 's'} with ${streams} stream${streams === 1 ? '' : 's'}`
+
+const onHttp2 = (name: string, title: string, connections: number, streams: number): Case => ({
+  name,
+  title: `${title}, ${shape(connections, streams)}`,
+  connections,
+  streams,
+  path: SMALL_PATH,
+})
+
+export const HTTP2_CASES: readonly Case[] = [
+  onHttp2('h2-64x1', 'small GET', 64, 1),
+  onHttp2('h2-8x16', 'small GET', 8, 16),
+  { ...onHttp2('h2-half-denied', 'half denied', 64, 1), isHalfDenied: true },
+  { ...onHttp2('h2-half-denied-8x16', 'half denied', 8, 16), isHalfDenied: true },
+  { ...onHttp2('grpc-64x1', 'unary gRPC', 64, 1), path: GRPC_PATH, isGrpc: true },
+  { ...onHttp2('grpc-8x16', 'unary gRPC', 8, 16), path: GRPC_PATH, isGrpc: true },
+]
+
+export const SUITES = { http1: HTTP1_CASES, http2: HTTP2_CASES } as const
+export type Suite = keyof typeof SUITES
 
 export type Load = Omit<Case, 'name' | 'title' | 'isThorough'>

@@ -1,4 +1,5 @@
 // What Weir with its access log on, through the real datapath, is held to.
+import { type Suite } from './cases.ts'
 import { type Measure, type Measured, medianOf, pairedRatio } from './statistics.ts'
 
 export interface GoalResult {
@@ -24,7 +25,7 @@ interface RatioGoal {
 const NOISE = 1.05
 const PAIR_BYTES = 4096
 
-const RATIOS: readonly RatioGoal[] = [
+const HTTP1_RATIOS: readonly RatioGoal[] = [
   {
     goal: 'CPU per request <= 0.75x HAProxy http',
     case: 'small-64',
@@ -78,10 +79,27 @@ const RATIOS: readonly RatioGoal[] = [
   },
 ]
 
-export function checkGoals(all: readonly Measured[]): GoalResult[] {
+const HTTP2_RATIOS: readonly RatioGoal[] = [
+  {
+    goal: 'CPU per request <= 0.75x HAProxy h2, 64x1',
+    case: 'h2-64x1',
+    base: 'haproxy-http',
+    measure: 'cpuUsPerRequest',
+    atMost: 0.75,
+  },
+  {
+    goal: 'CPU per request <= 0.35x Envoy, 64x1',
+    case: 'h2-64x1',
+    base: 'envoy',
+    measure: 'cpuUsPerRequest',
+    atMost: 0.35,
+  },
+]
+
+export function checkGoals(suite: Suite, all: readonly Measured[]): GoalResult[] {
   const find = (test: string, proxy: string): Measured | undefined =>
     all.find((measured) => measured.case === test && measured.proxy === proxy)
-  const results = RATIOS.map((goal): GoalResult => {
+  const results = (suite === 'http1' ? HTTP1_RATIOS : HTTP2_RATIOS).map((goal): GoalResult => {
     const ratio = pairedRatio(
       find(goal.case, 'weir'),
       find(goal.baseCase ?? goal.case, goal.base),
@@ -91,6 +109,7 @@ export function checkGoals(all: readonly Measured[]): GoalResult[] {
     const isMet = ratio <= (goal.atMost ?? Infinity) && ratio >= (goal.atLeast ?? 0)
     return { goal: goal.goal, measured: `${ratio.toFixed(2)}x`, isMet }
   })
+  if (suite !== 'http1') return results
   return [...results, idleGoal(medianOf(find('idle', 'weir'), 'idlePairBytes'))]
 }
 

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Load } from './cases.ts'
+import { applyHttp2Load } from './load-http2.ts'
 import { onOthersCore } from './pinning.ts'
 import { pathsUnder } from './rules.ts'
 import { type Variant } from './variants/variant.ts'
@@ -28,6 +29,7 @@ const MARKER = 'weir-bench '
 
 /** The run under way may be cut short by wrk with each connection holding one request: no more may be lost. */
 export async function applyLoad(variant: Variant, load: Load, seconds: number): Promise<LoadResult> {
+  if (load.streams !== undefined) return applyHttp2Load(variant, load, seconds)
   const { host, port } = variant.targetOf(load)
   const script = join(variant.workDir, 'load.lua')
   writeFileSync(script, scriptText(load))

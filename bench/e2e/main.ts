@@ -6,7 +6,7 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { removeLeftovers } from '../../test/helpers/leftovers.ts'
 import { raiseDescriptorLimit } from './descriptors.ts'
 import { checkGoals } from './goals.ts'
-import { runHttp1, selectCases } from './http1.ts'
+import { runSuite, selectCases } from './suite.ts'
 import { describeMachine } from './machine.ts'
 import { type Sample } from './measure.ts'
 import { type Options } from './options.ts'
@@ -28,22 +28,25 @@ export async function runBench(options: Options): Promise<void> {
   removeLeftovers()
   raiseDescriptorLimit()
   const machine = describeMachine(options.envoy)
-  const all = await runHttp1(options, console.log)
+  const all = await runSuite(options, console.log)
   const cases = selectCases(options)
   console.log(resultTable(cases, all))
   console.log(
     '\nx: ratio to haproxy-http in the same round (median). "all CPU": client, server and kernel, too.\n',
   )
-  console.log(goalTable(checkGoals(all)))
+  console.log(goalTable(checkGoals(options.suite, all)))
   const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
   const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
   if (out === undefined) return
   mkdirSync(out, { recursive: true })
   const { rounds, seconds } = options
   const rows = all.map(rowOf)
-  writeFileSync(join(out, 'http1.json'), `${JSON.stringify({ machine, rounds, seconds, rows }, null, 2)}\n`)
-  writeFileSync(join(out, 'http1.svg'), drawChart(cases, all, machine))
-  console.log(`\nwritten: ${join(out, 'http1.json')} and http1.svg`)
+  writeFileSync(
+    join(out, `${options.suite}.json`),
+    `${JSON.stringify({ machine, rounds, seconds, rows }, null, 2)}\n`,
+  )
+  writeFileSync(join(out, `${options.suite}.svg`), drawChart(cases, all, machine))
+  console.log(`\nwritten: ${join(out, `${options.suite}.json`)} and ${options.suite}.svg`)
 }
 
 /** Medians over the rounds. */

@@ -1,24 +1,27 @@
 // What `npm run bench` can be asked for.
 import { parseArgs } from 'node:util'
-import { CASES } from './cases.ts'
+import { type Suite, SUITES } from './cases.ts'
+
+const ALL_CASES = Object.values(SUITES).flat()
 
 export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--proxy NAME]... [--rounds N] [--seconds N] [--envoy PATH]
 
   --quick         one round of short runs, fewer cases: ends within 90 s, good for trends; writes no results
-  --only http1    which benchmark; there is one today
-  --case NAME     only these cases: ${CASES.map(({ name }) => name).join(', ')}
+  --only NAME     which benchmark: http1 (default) or http2
+  --case NAME     only these cases: ${ALL_CASES.map(({ name }) => name).join(', ')}
   --proxy NAME    only these proxies: direct, haproxy-tcp, haproxy-http, weir, weir-nolog, envoy, weir-other
   --rounds N      rounds, default 5: each runs every case through every proxy once
   --seconds N     length of one run, whole seconds, default 3
   --envoy PATH    an Envoy executable, to be measured too
   --other DIR     another built checkout of Weir, measured beside this one as weir-other
   --node-flags=TEXT  for Weir, e.g. --perf-basic-prof to look at it with perf
-  --out DIR       where http1.json and http1.svg go; default bench/results, only for full runs
+  --out DIR       where NAME.json and NAME.svg go; default bench/results, only for full runs
   --verbose       say what each run gave
   --no-setup      neither install nor build
 `
 
 export interface Options {
+  readonly suite: Suite
   readonly isQuick: boolean
   readonly rounds: number
   readonly seconds: number
@@ -51,10 +54,12 @@ export function readOptions(args: readonly string[]): Options {
       out: { type: 'string' },
     },
   })
-  if (values.only !== 'http1') throw new Error(`--only ${values.only}: there is only http1`)
+  if (!isSuite(values.only)) throw new Error(`--only ${values.only}: there are http1 and http2`)
+  const cases = SUITES[values.only]
   for (const name of values.case)
-    if (!CASES.some((known) => known.name === name)) throw new Error(`--case ${name}: no such case`)
+    if (!cases.some((known) => known.name === name)) throw new Error(`--case ${name}: no such case`)
   return {
+    suite: values.only,
     isQuick: values.quick,
     rounds: whole('rounds', values.rounds ?? (values.quick ? '1' : '5')),
     seconds: whole('seconds', values.seconds ?? (values.quick ? '1' : '3')),
@@ -66,6 +71,10 @@ export function readOptions(args: readonly string[]): Options {
     isVerbose: values.verbose,
     out: values.out,
   }
+}
+
+function isSuite(name: string): name is Suite {
+  return Object.hasOwn(SUITES, name)
 }
 
 function whole(name: string, text: string): number {

@@ -4,8 +4,11 @@
 export interface RuleSet {
   /** Where nginx listens, and what Weir has rules for. */
   readonly port: number
-  /** Whole-string regular expressions of the paths that GET may ask for. */
+  /** Whole-string regular expressions of the paths that `method` may ask for. */
   readonly paths: readonly string[]
+  readonly method?: string
+  /** HTTP/2 with prior knowledge, on both sides of a proxy. */
+  readonly isHttp2?: boolean
 }
 
 export const RULE_COUNTS = [1, 1000, 10_000] as const
@@ -20,15 +23,33 @@ export const DISTINCT_PATHS = 1000
 
 export const MAIN: RuleSet = { port: 80, paths: ['/api/v1/[a-z]+(/[0-9]+)?'] }
 
+export const HTTP2: RuleSet = { ...MAIN, port: 82, isHttp2: true }
+export const GRPC: RuleSet = {
+  port: 50_051,
+  paths: ['/test.Echo/(Unary|Chat)'],
+  method: 'POST',
+  isHttp2: true,
+}
+export const GRPC_PATH = '/test.Echo/Unary'
+
 const SIZED: Readonly<Record<RuleCount, RuleSet>> = {
   1: sized(8001, 1),
   1000: sized(8002, 1000),
   10_000: sized(8003, 10_000),
 }
 
-export const RULE_SETS: readonly RuleSet[] = [MAIN, ...Object.values(SIZED)]
+export const RULE_SETS: readonly RuleSet[] = [MAIN, ...Object.values(SIZED), HTTP2, GRPC]
 
-export function ruleSetOf(rules: RuleCount | undefined): RuleSet {
+/** Which of them a load meets. */
+export interface Choice {
+  readonly rules?: RuleCount
+  readonly streams?: number
+  readonly isGrpc?: boolean
+}
+
+export function ruleSetOf({ rules, streams, isGrpc }: Choice): RuleSet {
+  if (isGrpc === true) return GRPC
+  if (streams !== undefined) return HTTP2
   return rules === undefined ? MAIN : SIZED[rules]
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { TEST_PREFIX } from '../../test/helpers/leftovers.ts'
 import { NodeNamespace, type Pod } from '../../test/helpers/node-namespace.ts'
 import { startNginx } from './nginx.ts'
-import { RULE_SETS } from './rules.ts'
+import { startGrpcServer } from './grpc.ts'
+import { GRPC, RULE_SETS } from './rules.ts'
 
 /** Not among those that the kernel gives to outgoing connections: a proxy could not listen then. */
 export const FIRST_PROXY_PORT = 60_000
@@ -30,8 +31,9 @@ export class Stage {
       await startNginx(
         stage.server,
         join(stage.node.workDir, 'nginx'),
-        RULE_SETS.map(({ port }) => port),
+        RULE_SETS.filter((set) => set !== GRPC),
       )
+      await startGrpcServer(stage.server)
       return stage
     } catch (error) {
       stage.destroy()

@@ -30,6 +30,7 @@ const TO_TEST = [
     packages: clangNames('clang-format'),
   },
   { what: 'wrk', tools: ['wrk'], packages: ['wrk'] },
+  { what: 'nghttp and h2load', tools: ['h2load'], packages: ['nghttp2-client'] },
   { what: 'nc', tools: ['nc'], packages: ['netcat-openbsd'] },
   { what: 'nft', tools: ['nft'], packages: ['nftables'] },
   { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },

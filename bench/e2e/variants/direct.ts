@@ -9,8 +9,12 @@ export function direct(stage: Stage): Variant {
     client: stage.client,
     workDir: stage.node.workDir,
     pids: [],
-    canDo: (load) => load.isDenied !== true && load.rules === undefined && load.isIdle !== true,
-    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load.rules).port }),
+    canDo: (load) =>
+      load.isDenied !== true &&
+      load.isHalfDenied !== true &&
+      load.rules === undefined &&
+      load.isIdle !== true,
+    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
     tidy: () => undefined,
     stop: () => Promise.resolve(),
   }

@@ -30,7 +30,7 @@ export async function startEnvoy(stage: Stage, executable: string): Promise<Vari
     workDir: stage.node.workDir,
     pids: [pid],
     canDo: () => true,
-    targetOf: (load) => ({ host: stage.node.v4, port: portOf(ruleSetOf(load.rules)) }),
+    targetOf: (load) => ({ host: stage.node.v4, port: portOf(ruleSetOf(load)) }),
     tidy: () => undefined,
     stop: () => endProcess(child),
   }
@@ -75,8 +75,8 @@ function listener(stage: Stage, set: RuleSet): unknown {
   }
 }
 
-function rbac({ paths }: RuleSet): unknown {
-  const isGet = { header: { name: ':method', string_match: { exact: 'GET' } } }
+function rbac({ paths, method = 'GET' }: RuleSet): unknown {
+  const isMethod = { header: { name: ':method', string_match: { exact: method } } }
   const path = (regex: string): unknown => ({ url_path: { path: { safe_regex: { regex } } } })
   return {
     name: 'envoy.filters.http.rbac',
@@ -86,7 +86,7 @@ function rbac({ paths }: RuleSet): unknown {
         action: 'ALLOW',
         policies: {
           paths: {
-            permissions: [{ and_rules: { rules: [isGet, { or_rules: { rules: paths.map(path) } }] } }],
+            permissions: [{ and_rules: { rules: [isMethod, { or_rules: { rules: paths.map(path) } }] } }],
             principals: [{ any: true }],
           },
         },
@@ -105,6 +105,13 @@ function router(): unknown {
   }
 }
 
+const HTTP2_UPSTREAM = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+}
+
 function cluster(stage: Stage, set: RuleSet): unknown {
   const threshold = { max_connections: 30_000, max_pending_requests: 30_000, max_requests: 30_000 }
   return {
@@ -112,6 +119,7 @@ function cluster(stage: Stage, set: RuleSet): unknown {
     connect_timeout: '5s',
     type: 'STATIC',
     circuit_breakers: { thresholds: [threshold] },
+    ...(set.isHttp2 === true ? { typed_extension_protocol_options: HTTP2_UPSTREAM } : {}),
     load_assignment: {
       cluster_name: `c${set.port}`,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(stage.server.v4, set.port) } }] }],

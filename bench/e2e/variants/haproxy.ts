@@ -31,8 +31,9 @@ export async function startHaproxy(stage: Stage, mode: Mode): Promise<Variant> {
     client: stage.client,
     workDir: stage.node.workDir,
     pids: [pid],
-    canDo: (load) => mode === 'http' || (load.isDenied !== true && load.rules === undefined),
-    targetOf: (load) => ({ host: stage.node.v4, port: portOf(mode, ruleSetOf(load.rules)) }),
+    canDo: (load) =>
+      mode === 'http' || (load.isDenied !== true && load.rules === undefined && load.streams === undefined),
+    targetOf: (load) => ({ host: stage.node.v4, port: portOf(mode, ruleSetOf(load)) }),
     tidy: () => undefined,
     stop: () => endProcess(child),
   }
@@ -63,13 +64,13 @@ ${sets.map((set) => proxyText(stage, mode, set, directory)).join('\n')}
 function proxyText(stage: Stage, mode: Mode, set: RuleSet, directory: string): string {
   const patterns = join(directory, `paths-${set.port}`)
   writeFileSync(patterns, set.paths.map((path) => `^${path}$\n`).join(''))
-  const rule = `http-request deny unless { method GET } { path -m reg -f ${patterns} }`
+  const rule = `http-request deny unless { method ${set.method ?? 'GET'} } { path -m reg -f ${patterns} }`
   return `
 frontend front-${set.port}
-  bind ${stage.node.v4}:${portOf(mode, set)}
+  bind ${stage.node.v4}:${portOf(mode, set)}${set.isHttp2 === true ? ' proto h2' : ''}
   ${mode === 'http' ? rule : ''}
   default_backend back-${set.port}
 backend back-${set.port}
-  server nginx ${stage.server.v4}:${set.port}
+  server nginx ${stage.server.v4}:${set.port}${set.isHttp2 === true ? ' proto h2' : ''}
 `
 }

@@ -42,7 +42,7 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
     workDir: stage.node.workDir,
     pids: [worker],
     canDo: () => true,
-    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load.rules).port }),
+    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
     tidy: () => {
       if (options.hasAccessLog) truncateSync(accessLog)
     },
@@ -62,10 +62,10 @@ function policy(): unknown {
   }
 }
 
-function portRule({ port, paths }: RuleSet): unknown {
+function portRule({ port, paths, method = 'GET' }: RuleSet): unknown {
   return {
     ports: [{ port: String(port), protocol: 'TCP' }],
-    rules: { http: paths.map((path) => ({ method: 'GET', path })) },
+    rules: { http: paths.map((path) => ({ method, path })) },
   }
 }
 

@@ -1,6 +1,6 @@
-// HTTP/1.1 through every proxy, in turn, in several rounds.
+// One suite of cases through every proxy, in turn, in several rounds.
 import { packageRoot } from '../../src/lib/paths.ts'
-import { type Case, CASES } from './cases.ts'
+import { type Case, SUITES } from './cases.ts'
 import { measure, type Sample, warmUp } from './measure.ts'
 import { type Options } from './options.ts'
 import { Stage } from './stage.ts'
@@ -33,12 +33,13 @@ class Stages {
   }
 }
 
-export function selectCases({ cases, isQuick }: Options): readonly Case[] {
-  if (cases.length > 0) return CASES.filter(({ name }) => cases.includes(name))
-  return CASES.filter(({ isThorough }) => !isQuick || isThorough !== true)
+export function selectCases({ suite, cases, isQuick }: Options): readonly Case[] {
+  const all = SUITES[suite]
+  if (cases.length > 0) return all.filter(({ name }) => cases.includes(name))
+  return all.filter(({ isThorough }) => !isQuick || isThorough !== true)
 }
 
-export async function runHttp1(options: Options, say: (line: string) => void): Promise<Measured[]> {
+export async function runSuite(options: Options, say: (line: string) => void): Promise<Measured[]> {
   const entries = selectEntries(options)
   const tests = selectCases(options)
   const stages = new Stages()
