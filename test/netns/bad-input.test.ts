@@ -31,8 +31,8 @@ const BROKEN: readonly (readonly [what: string, text: string, error: RegExp])[] 
   ],
   [
     'a field that is not supported',
-    policyText('      - fromCIDRSet: [{cidr: 10.0.0.0/8}]'),
-    /server\.yaml:8:\d+: .*spec\.ingress\[0\]\.fromCIDRSet/s,
+    policyText('      - fromGroups: [{aws: {region: eu-west-1}}]'),
+    /server\.yaml:8:\d+: .*spec\.ingress\[0\]\.fromGroups/s,
   ],
   [
     'a wrong port',
@@ -172,7 +172,7 @@ if (canRunPrivileged(t)) {
     for (const host of addressesOf(server)) t.equal(await reach(host), 'timeout', `closed, ${host}`)
     for (const host of addressesOf(second)) t.equal(await reach(host), 'connected', `open, ${host}`)
     t.match((await statusOf(weir)).problems, [
-      /^endpoint default\/server is locked: .*POLICY_MAP_FULL|^endpoint default\/server is locked: .*full at 16 entries.*--policy-map-entries/,
+      /^endpoint default\/server is locked: .*needs 23 entries, the limit is 16.*--policy-map-entries/,
     ])
     t.ok((await dropsOf(weir, 'POLICY_DENIED', 'ingress')) > 0)
 
