@@ -67,14 +67,20 @@ export class ActiveRule implements PeerView {
     return this.#subject.selection
   }
 
+  /** Whether the rule has anything to say in that direction, now or later. */
+  concerns(direction: Direction): boolean {
+    return this.#rule[direction].defaultDeny || this.#parts[direction].length > 0
+  }
+
   filters(direction: Direction): RuleFilters {
     const known = this.#filters[direction]
     if (known !== undefined) return known
     const { defaultDeny, mode = 'enforce' } = this.#rule[direction]
-    const filters = this.#parts[direction].flatMap((part) => {
+    const filters: Filter[] = []
+    for (const part of this.#parts[direction]) {
       part.filters ??= elementFilters(part.element, direction, defaultDeny, this)
-      return part.filters
-    })
+      for (const filter of part.filters) filters.push(filter)
+    }
     return (this.#filters[direction] = { defaultDeny, mode, filters })
   }
 
@@ -108,18 +114,23 @@ export class ActiveRule implements PeerView {
   }
 
   #peersChanged(changes: readonly SelectionChange[]): void {
-    const keys = new Set(changes.map(({ cached }) => cached.selector.key))
     const isConcerned = ({ peers }: RuleElement): boolean => {
-      return peers !== 'any' && peers.some(({ key }) => keys.has(key))
+      return (
+        peers !== 'any' && peers.some(({ key }) => changes.some(({ cached }) => cached.selector.key === key))
+      )
     }
     this.#forgetFilters('ingress', isConcerned)
     this.#forgetFilters('egress', isConcerned)
   }
 
   #forgetFilters(direction: Direction, isConcerned: (element: RuleElement) => boolean): void {
-    const parts = this.#parts[direction].filter(({ element }) => isConcerned(element))
-    for (const part of parts) part.filters = undefined
-    if (parts.length === 0) return
+    let isAny = false
+    for (const part of this.#parts[direction]) {
+      if (!isConcerned(part.element)) continue
+      part.filters = undefined
+      isAny = true
+    }
+    if (!isAny) return
     this.#filters[direction] = undefined
     this.#around.listener.filtersChanged(this)
   }

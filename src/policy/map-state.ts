@@ -84,7 +84,7 @@ export class MapState {
     const changes: [Identity, Entries][] = []
     for (const identity of touched) {
       const places = placesNaming(identity, lists)
-      const key = places.join()
+      const key = touched.size === 1 ? '' : places.join()
       const entries = known.get(key) ?? entriesOf(pick(filters, places), this.#wildcard, this.#isJudged)
       known.set(key, entries)
       if (!isSameList(this.#rows.get(identity) ?? NONE, entries)) changes.push([identity, entries])
@@ -156,10 +156,7 @@ export class MapState {
 
   /** Peers whose filters differ; undefined when everybody's may. */
   #touchedPeers(filters: readonly Filter[]): Set<Identity> | undefined {
-    const wanted = new Set(filters)
-    const old = new Set(this.#filters)
-    const gone = this.#filters.filter((filter) => !wanted.has(filter))
-    const come = filters.filter((filter) => !old.has(filter))
+    const { gone, come } = differences(this.#filters, filters)
     if (filters.some(needsJudging) !== this.#isJudged) return undefined
     if (gone.some(isForAnyPeer) || come.some(isForAnyPeer)) return undefined
     const touched = new Set<Identity>()
@@ -175,6 +172,22 @@ export class MapState {
 
   #entry(identity: Identity, { protocol, port, portBits, verdict, precedence }: PeerEntry): PolicyMapEntry {
     return { identity, direction: this.direction, protocol, port, portBits, verdict, precedence }
+  }
+}
+
+/** Filters that are in one list only. Mostly the lists are as long, and differ in a few places. */
+function differences(
+  before: readonly Filter[],
+  after: readonly Filter[],
+): { readonly gone: readonly Filter[]; readonly come: readonly Filter[] } {
+  if (before.length === after.length) {
+    const places = [...before.keys()].filter((place) => before[place] !== after[place])
+    return { gone: pick(before, places), come: pick(after, places) }
+  }
+  const [old, wanted] = [new Set(before), new Set(after)]
+  return {
+    gone: before.filter((filter) => !wanted.has(filter)),
+    come: after.filter((filter) => !old.has(filter)),
   }
 }
 

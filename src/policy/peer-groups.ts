@@ -78,7 +78,12 @@ export function placesNaming(identity: Identity, lists: PeerLists): number[] {
 }
 
 export function pick(filters: readonly Filter[], places: readonly number[]): Filter[] {
-  return places.flatMap((place) => filters[place] ?? [])
+  const picked: Filter[] = []
+  for (const place of places) {
+    const filter = filters[place]
+    if (filter !== undefined) picked.push(filter)
+  }
+  return picked
 }
 
 /** @param sorted ascending. */

@@ -66,9 +66,15 @@ interface LocalIdentity {
   /** Those that protect the identity. */
   readonly rules: Set<ActiveRule>
   /** The same in the order of the policies; undefined = to be sorted. */
-  ordered: readonly ActiveRule[] | undefined
+  ordered: OrderedRules | undefined
   /** By the port names of endpoints, as far as rules look at them; empty until the update has ended. */
   resolved: ReadonlyMap<string, Resolved>
+}
+
+/** By direction: those that say something there. */
+interface OrderedRules extends Readonly<Record<Direction, readonly ActiveRule[]>> {
+  readonly all: readonly ActiveRule[]
+  readonly useOwnPorts: boolean
 }
 
 interface PolicyRecord {
@@ -148,7 +154,7 @@ export class PolicyRepository {
   policiesSelecting(id: EndpointId): string[] {
     const endpoint = this.#endpoints.get(id)
     const local = endpoint === undefined ? undefined : this.#identities.get(endpoint.identity)
-    return local === undefined ? [] : [...new Set(orderedRules(local).map(({ policy }) => policy.key))]
+    return local === undefined ? [] : [...new Set(orderedRules(local).all.map(({ policy }) => policy.key))]
   }
 
   /** All that is known, sorted. Of the labels of a prefix only those that tell something. */
@@ -358,8 +364,8 @@ function makeLocal(labels: LabelSet, id: EndpointId): LocalIdentity {
 const NO_PORTS = ''
 
 /** Endpoints of an identity share what is resolved, unless a rule looks at ports that they name differently. */
-function variantOf(rules: readonly ActiveRule[], ports: readonly PortName[] = []): string {
-  return rules.some((rule) => rule.usesOwnPorts) ? portTableKey(ports) : NO_PORTS
+function variantOf({ useOwnPorts }: OrderedRules, ports: readonly PortName[] = []): string {
+  return useOwnPorts ? portTableKey(ports) : NO_PORTS
 }
 
 /** What all identities without rules share. */
@@ -369,8 +375,10 @@ const UNSELECTED = new Resolved(
 )
 
 /** Parts that come out the same are taken from `old`; all of it when nothing differs. */
-function resolve(rules: readonly ActiveRule[], subject: Subject, old: Resolved | undefined): Resolved {
-  const filters = (direction: Direction): RuleFilters[] => rules.map((rule) => rule.filters(direction))
+function resolve(rules: OrderedRules, subject: Subject, old: Resolved | undefined): Resolved {
+  const filters = (direction: Direction): RuleFilters[] => {
+    return rules[direction].map((rule) => rule.filters(direction))
+  }
   const ingress = resolveDirection('ingress', filters('ingress'), subject, old?.ingress)
   const egress = resolveDirection('egress', filters('egress'), subject, old?.egress)
   if (old !== undefined && ingress === old.ingress && egress === old.egress) return old
@@ -379,12 +387,22 @@ function resolve(rules: readonly ActiveRule[], subject: Subject, old: Resolved |
 }
 
 /** The order does not depend on the order in which policies arrived. */
-function orderedRules(local: LocalIdentity): readonly ActiveRule[] {
+function orderedRules(local: LocalIdentity): OrderedRules {
+  return (local.ordered ??= inOrder(local.rules))
+}
+
+function inOrder(rules: Iterable<ActiveRule>): OrderedRules {
   const compare = (a: ActiveRule, b: ActiveRule): number => {
     if (a.policy.key === b.policy.key) return a.index - b.index
     return a.policy.key < b.policy.key ? -1 : 1
   }
-  return (local.ordered ??= [...local.rules].sort(compare))
+  const all = [...rules].sort(compare)
+  return {
+    all,
+    ingress: all.filter((rule) => rule.concerns('ingress')),
+    egress: all.filter((rule) => rule.concerns('egress')),
+    useOwnPorts: all.some((rule) => rule.usesOwnPorts),
+  }
 }
 
 function isSameMap<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
