@@ -15,6 +15,12 @@ struct parties {
 	__u32 ingress_endpoint; /* 0: the destination is no local endpoint */
 };
 
+/* ff02::/16. Every stack sends such packets by itself (MLD, router solicitation): counted, not reported. */
+static __always_inline bool is_link_local_multicast(const struct packet *packet)
+{
+	return (packet->tuple.destination[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0xff020000);
+}
+
 static __always_inline void report_packet(const struct packet *packet, const struct parties *parties,
 					  __u8 reason, __u8 direction)
 {
@@ -24,6 +30,8 @@ static __always_inline void report_packet(const struct packet *packet, const str
 
 	if (count)
 		(*count)++;
+	if (is_link_local_multicast(packet))
+		return;
 	event = bpf_ringbuf_reserve(&weir_events, sizeof(*event), 0);
 	if (!event)
 		return; /* counted above; only the details are lost */

@@ -354,6 +354,24 @@ t.test('other link protocols', (t) => {
   t.end()
 })
 
+t.test('link-local multicast of IPv6 is dropped without a report', async (t) => {
+  setPolicies(OPEN, OPEN)
+  const mld = ipFrame({
+    source: 'fe80::1',
+    destination: 'ff02::16',
+    protocol: IPPROTO.hopopts,
+    l4: icmp(143, 0),
+  })
+  t.match(rig.run(a, 'from', mld), { action: 'drop', reason: '' })
+  const other = ipFrame({
+    source: 'fe80::1',
+    destination: 'ff05::16',
+    protocol: IPPROTO.hopopts,
+    l4: icmp(143, 0),
+  })
+  t.match(rig.run(a, 'from', other), { action: 'drop', reason: 'INVALID_SOURCE_IP' })
+})
+
 t.test('cut-off and contradicting headers are dropped', (t) => {
   setPolicies(OPEN, OPEN)
   const whole = ip({ source: A.v4, destination: B.v4, protocol: IPPROTO.tcp, l4: tcp(1, 80, TCP.syn) })
