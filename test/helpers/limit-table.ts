@@ -1,6 +1,7 @@
 // Every bound that a user may meet, with the value that the code has: docs/limits.md is made of it.
 // A new one: export it from a file below, add it here, run `npm run docs`.
 import * as http1 from '../../src/l7rules/http1/limits.ts'
+import * as http2 from '../../src/l7rules/http2/limits.ts'
 import * as shared from '../../src/lib/limits.ts'
 import * as accessLog from '../../src/proxy/access-log-limits.ts'
 import { RELAY_LIMITS } from '../../src/proxy/relay-limits.ts'
@@ -37,6 +38,30 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
       MAX_OUTSTANDING:
         'Requests of a connection whose answers are due. Further ones are not read until the server has answered; no error',
       MAX_REMEMBERED_HEAD_BYTES: 'Longer heads are parsed anew each time; no error',
+    },
+  },
+  {
+    heading: 'HTTP/2 connections',
+    introduction:
+      'Beyond one of these the connection ends with GOAWAY, unless another answer is named. How often something may happen stands in [http.md](http.md).',
+    file: 'l7rules/http2/limits.ts',
+    values: http2,
+    meanings: {
+      MAX_BLOCK_BYTES: 'Header block: HEADERS and its CONTINUATION frames. `HTTP2_BLOCK_TOO_LARGE`',
+      MAX_CONTINUATIONS: 'CONTINUATION frames of a block. `HTTP2_TOO_MANY_CONTINUATIONS`',
+      MAX_HEADER_LIST_BYTES: 'Header block, unpacked, and 32 bytes for each field. 431 `HTTP_HEAD_TOO_LARGE`',
+      MAX_TABLE_BYTES:
+        'SETTINGS_HEADER_TABLE_SIZE of both sides. A larger one is lowered on its way; no error',
+      HEADERS_TIMEOUT_MS: 'From the first byte of a header block to its last. `HTTP2_BLOCK_TIMEOUT`',
+      MAX_STREAMS: 'Open streams. A further one gets REFUSED_STREAM, `HTTP2_TOO_MANY_STREAMS`',
+      MAX_SETTINGS: 'Entries of a SETTINGS frame. `HTTP2_SETTINGS_FLOOD`',
+      MAX_UNACKNOWLEDGED: 'SETTINGS that the other side has not acknowledged. `HTTP2_SETTINGS_FLOOD`',
+      MAX_QUEUED_BYTES:
+        "Answers that wait for the end of one of the server's DATA frames. Nothing more is read until then; no error",
+      MAX_WINDOW_DEBT_BYTES:
+        "Bodies of denials that the client's connection window has not got back yet. Further ones are left out; no error",
+      MAX_REMEMBERED_BLOCK_BYTES: 'Longer blocks are decoded anew each time; no error',
+      MAX_REMEMBERED_BLOCKS: 'Blocks that are remembered; then all are forgotten; no error',
     },
   },
   {

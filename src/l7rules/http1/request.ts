@@ -32,7 +32,7 @@ export interface HttpExchange {
   readonly responseBytes: number
   readonly startedMs: number
   readonly endedMs: number
-  /** When the final answer began; 0 = it never did. HTTP/1.x only. */
+  /** When the final answer began; 0 = it never did. */
   readonly respondedMs?: number
   /** Of gRPC calls: what `grpc-status` says, -1 as long as nothing says it. */
   readonly grpcStatus?: number | undefined

@@ -1,5 +1,5 @@
 // How often something may happen: a bucket that time fills again.
-import { type Allowance } from './limits.ts'
+import { type Allowance } from './allowances.ts'
 
 export class Budget {
   private readonly allowance: Allowance

@@ -10,11 +10,12 @@ import { BlockMemo } from './block-memo.ts'
 import { Budget } from './budget.ts'
 import { type Http2Code, NO_ERROR } from './codes.ts'
 import { type Connection, errorOf } from './connection.ts'
-import { FRAME_HEADER_BYTES, headerFrames, rstStream, windowUpdate } from './frames.ts'
+import { FRAME_HEADER_BYTES, MAX_WINDOW_BYTES, headerFrames, rstStream, windowUpdate } from './frames.ts'
 import { FrameReader } from './frame-reader.ts'
 import { BlockWriter } from './hpack/encoder.ts'
 import { type Field, PATH } from './hpack/field.ts'
-import { LATE_ALLOWANCE, MAX_STREAMS, MAX_WINDOW_BYTES, MAX_WINDOW_DEBT_BYTES } from './limits.ts'
+import { LATE_ALLOWANCE } from './allowances.ts'
+import { MAX_STREAMS, MAX_WINDOW_DEBT_BYTES } from './limits.ts'
 import { Http2Request, trailersCode } from './request.ts'
 import { MALFORMED, newRecord } from './stream.ts'
 
@@ -188,6 +189,7 @@ export class ClientFrames extends FrameReader {
     // RFC 9113 §8.1: the answer does not need the rest of the request.
     if (!block.endsStream) connection.inject(REPLY, rstStream(id, error))
     this.record.responseBytes = frames.length
+    this.record.respondedMs = connection.nowMs
   }
 
   /** Our data must fit into what the client lets its server send, of which the server knows nothing. */
@@ -207,6 +209,7 @@ export class ClientFrames extends FrameReader {
     record.host = request.host
     record.requestBytes = bytes
     record.responseBytes = 0
+    record.respondedMs = 0
     record.startedMs = this.connection.nowMs
     record.endedMs = this.connection.nowMs
   }

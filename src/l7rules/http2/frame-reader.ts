@@ -26,16 +26,8 @@ import {
 } from './frames.ts'
 import { FAILED, HeaderBlock, MORE } from './header-block.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
-import {
-  EMPTY_ALLOWANCE,
-  HEADERS_TIMEOUT_MS,
-  IGNORED_ALLOWANCE,
-  MAX_HEADER_LIST_BYTES,
-  MAX_SETTINGS,
-  MAX_UNACKNOWLEDGED,
-  PING_ALLOWANCE,
-  SETTINGS_ALLOWANCE,
-} from './limits.ts'
+import { EMPTY_ALLOWANCE, IGNORED_ALLOWANCE, PING_ALLOWANCE, SETTINGS_ALLOWANCE } from './allowances.ts'
+import { HEADERS_TIMEOUT_MS, MAX_HEADER_LIST_BYTES, MAX_SETTINGS, MAX_UNACKNOWLEDGED } from './limits.ts'
 import { MAX_FIELDS } from '../http1/limits.ts'
 import { takeSettings } from './settings-frame.ts'
 

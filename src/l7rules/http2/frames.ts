@@ -1,10 +1,16 @@
 // Frames of RFC 9113 §4.1 and §6: names, and the few that are made here.
 //
 // length (24) | type (8) | flags (8) | reserved (1) | stream identifier (31) | payload
-import { DEFAULT_MAX_FRAME_BYTES } from './limits.ts'
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 export const FRAME_HEADER_BYTES = 9
+
+// Fixed by RFC 9113 §6.5.2 and §6.9.1.
+/** SETTINGS_MAX_FRAME_SIZE before anybody sets it; our own frames stay below it. */
+export const DEFAULT_MAX_FRAME_BYTES = 16_384
+export const MAX_MAX_FRAME_BYTES = 0xffffff
+export const DEFAULT_WINDOW_BYTES = 65_535
+export const MAX_WINDOW_BYTES = 0x7fffffff
 
 export const DATA = 0
 export const HEADERS = 1

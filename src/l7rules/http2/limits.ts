@@ -1,10 +1,5 @@
 // Bounds of one HTTP/2 connection. Each is checked before anything is kept.
 
-/** SETTINGS_MAX_FRAME_SIZE before anybody sets it (RFC 9113 §6.5.2); our own frames stay below it. */
-export const DEFAULT_MAX_FRAME_BYTES = 16_384
-export const MAX_MAX_FRAME_BYTES = 0xffffff
-export const DEFAULT_WINDOW_BYTES = 65_535
-export const MAX_WINDOW_BYTES = 0x7fffffff
 /** HEADERS and its CONTINUATION frames, without padding. */
 export const MAX_BLOCK_BYTES = 64 * 1024
 /** Of one header block. Each may be empty, so bytes alone bound nothing (CVE-2024-27316 and its kin). */
@@ -28,21 +23,3 @@ export const MAX_WINDOW_DEBT_BYTES = 32 * 1024
 /** Header blocks up to this size are recognised when they come again. */
 export const MAX_REMEMBERED_BLOCK_BYTES = 512
 export const MAX_REMEMBERED_BLOCKS = 32
-
-/** What a peer may do so often at once, and then so often per second. */
-export interface Allowance {
-  readonly burst: number
-  readonly perSecond: number
-}
-
-/** Each frame costs the receiver an answer. */
-export const SETTINGS_ALLOWANCE: Allowance = { burst: 100, perSecond: 10 }
-export const PING_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
-/** DATA without data that ends nothing. */
-export const EMPTY_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
-/** Streams reset, or made to be reset, by the client: rapid reset (CVE-2023-44487) and MadeYouReset. */
-export const RESET_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 200 }
-/** PRIORITY and frames of unknown types, which are dropped. */
-export const IGNORED_ALLOWANCE: Allowance = { burst: 1_000, perSecond: 100 }
-/** Frames on streams that are over: what was on its way when they ended, at most a window full. */
-export const LATE_ALLOWANCE: Allowance = { burst: 16_384, perSecond: 1_000 }

@@ -1,6 +1,6 @@
 // What one side has announced by SETTINGS, and when it binds the other: at once where it allows more, and only
 // with the acknowledgement where it allows less (RFC 9113 §6.5.3).
-import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_WINDOW_BYTES } from './limits.ts'
+import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_WINDOW_BYTES } from './frames.ts'
 
 interface Announced {
   /** undefined: as before. */

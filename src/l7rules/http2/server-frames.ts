@@ -3,10 +3,9 @@
 import { ORIGINAL, REPLY } from '../parser.ts'
 import { BlockMemo } from './block-memo.ts'
 import { type Connection } from './connection.ts'
-import { FRAME_HEADER_BYTES } from './frames.ts'
+import { FRAME_HEADER_BYTES, MAX_WINDOW_BYTES } from './frames.ts'
 import { FrameReader, STOP } from './frame-reader.ts'
 import { type Field, GRPC_STATUS, STATUS } from './hpack/field.ts'
-import { MAX_WINDOW_BYTES } from './limits.ts'
 
 const WINDOW_UPDATE_BYTES = FRAME_HEADER_BYTES + 4
 
@@ -50,6 +49,7 @@ export class ServerFrames extends FrameReader {
       if (!isInterim) {
         stream.isAnswered = true
         record.status = status
+        record.respondedMs = connection.nowMs
       }
     }
     if (meaning.grpcStatus >= 0) record.grpcStatus = meaning.grpcStatus

@@ -1,18 +1,21 @@
 // SETTINGS (RFC 9113 §6.5) on its way: checked, and lowered where what is observed here has to be bounded.
 import { type Http2Code } from './codes.ts'
 import {
+  DEFAULT_MAX_FRAME_BYTES,
   ENABLE_CONNECT_PROTOCOL,
   ENABLE_PUSH,
   FRAME_HEADER_BYTES,
   HEADER_TABLE_SIZE,
   INITIAL_WINDOW_SIZE,
   MAX_FRAME_SIZE,
-  putFrameHeader,
-  SETTING_BYTES,
+  MAX_MAX_FRAME_BYTES,
+  MAX_WINDOW_BYTES,
   SETTINGS,
+  SETTING_BYTES,
+  putFrameHeader,
   u32,
 } from './frames.ts'
-import { DEFAULT_MAX_FRAME_BYTES, MAX_MAX_FRAME_BYTES, MAX_TABLE_BYTES, MAX_WINDOW_BYTES } from './limits.ts'
+import { MAX_TABLE_BYTES } from './limits.ts'
 import { type PeerSettings } from './peer-settings.ts'
 
 export interface Taken {

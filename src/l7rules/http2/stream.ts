@@ -24,6 +24,7 @@ export function newRecord(): Mutable<HttpExchange> {
     responseBytes: 0,
     startedMs: 0,
     endedMs: 0,
+    respondedMs: 0,
     grpcStatus: undefined,
   }
 }
@@ -54,6 +55,7 @@ export class Stream {
     record.status = 0
     record.error = ''
     record.responseBytes = 0
+    record.respondedMs = 0
     record.grpcStatus = undefined
   }
 }

@@ -12,7 +12,8 @@ import {
   WINDOW_UPDATE,
 } from '../../../../src/l7rules/http2/frames.ts'
 import { HpackDecoder } from '../../../../src/l7rules/http2/hpack/decoder.ts'
-import { HEADERS_TIMEOUT_MS, LATE_ALLOWANCE, MAX_STREAMS } from '../../../../src/l7rules/http2/limits.ts'
+import { LATE_ALLOWANCE } from '../../../../src/l7rules/http2/allowances.ts'
+import { HEADERS_TIMEOUT_MS, MAX_STREAMS } from '../../../../src/l7rules/http2/limits.ts'
 import { ORIGINAL, REPLY } from '../../../../src/l7rules/parser.ts'
 import { type Verdict } from '../../../../src/l7rules/verdict.ts'
 import { ALLOWED, denyByPath } from '../../../conformance/http1/subject.ts'
