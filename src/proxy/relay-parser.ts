@@ -42,18 +42,19 @@ const DIRECTIONS = [ORIGINAL, REPLY] as const
 const NOTHING = Buffer.alloc(0)
 
 export class RelayParser implements Steps {
-  /** Per direction: stop reading its sender. */
-  readonly isBlocked = [false, false]
+  // Sets of directions, as bits: thousands of these lie idle, and an array of two takes 64 bytes.
+  #blocked = 0
+  #endDue = 0
+  #finishDue = 0
+  #finished = 0
   readonly #parser: ProtocolParser
   readonly #expiring: ExpiringParser | null
   readonly #output: ParserOutput
   readonly #clock: Clock
   readonly #maxRetainedBytes: number
   readonly #gather: Gather
-  readonly #retained = [new ByteQueue(), new ByteQueue()] as const
-  readonly #isEndDue = [false, false]
-  readonly #isFinishDue = [false, false]
-  readonly #isFinished = [false, false]
+  readonly #retainedOriginal = new ByteQueue()
+  readonly #retainedReply = new ByteQueue()
   /** The parser takes no further steps. */
   #isOver = false
   #errorCode = ''
@@ -81,6 +82,11 @@ export class RelayParser implements Steps {
     this.#settle()
   }
 
+  /** Stop reading the sender of `direction`. */
+  isBlocked(direction: FlowDirection): boolean {
+    return (this.#blocked & (1 << direction)) !== 0
+  }
+
   get deadlineMs(): number {
     return this.#expiring === null || this.#isOver ? Number.POSITIVE_INFINITY : this.#expiring.deadlineMs
   }
@@ -93,7 +99,7 @@ export class RelayParser implements Steps {
 
   receive(direction: FlowDirection, buffer: Buffer, start: number, end: number): void {
     if (this.#isOver) return
-    const retained = this.#retained[direction]
+    const retained = this.#retained(direction)
     if (retained.length === 0) {
       this.#offer(direction, buffer, start, end)
       retained.append(buffer, this.#cursor, end)
@@ -107,7 +113,7 @@ export class RelayParser implements Steps {
   /** FIN of `direction`'s sender; held back while the parser is blocked. */
   end(direction: FlowDirection): void {
     if (this.#isOver) return
-    this.#isEndDue[direction] = true
+    this.#endDue |= 1 << direction
     this.#settle()
   }
 
@@ -116,7 +122,8 @@ export class RelayParser implements Steps {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#isOver = true
-    for (const retained of this.#retained) retained.clear()
+    this.#retainedOriginal.clear()
+    this.#retainedReply.clear()
     try {
       this.#parser.close(this.#clock.nowMs)
     } catch {
@@ -132,7 +139,7 @@ export class RelayParser implements Steps {
       if (this.#isWithin(bytes, this.#end - this.#cursor)) this.#cursor += bytes
       return
     }
-    const retained = this.#retained[direction]
+    const retained = this.#retained(direction)
     if (!this.#isWithin(bytes, retained.length)) return
     this.#forward(direction, retained.buffer, retained.start, retained.start + bytes)
     retained.consume(bytes)
@@ -141,7 +148,7 @@ export class RelayParser implements Steps {
   drop(direction: FlowDirection, bytes: number): void {
     if (this.#isOver) return
     if (direction !== this.#direction) {
-      const retained = this.#retained[direction]
+      const retained = this.#retained(direction)
       if (this.#isWithin(bytes, retained.length)) retained.consume(bytes)
       return
     }
@@ -172,11 +179,15 @@ export class RelayParser implements Steps {
     if (this.#isOver) return
     if (direction === this.#direction) this.#forwardPassed()
     // Performed when the parser has returned: it may be the end of the connection, and so call the parser.
-    this.#isFinishDue[direction] = true
+    this.#finishDue |= 1 << direction
+  }
+
+  #retained(direction: FlowDirection): ByteQueue {
+    return direction === ORIGINAL ? this.#retainedOriginal : this.#retainedReply
   }
 
   #hasFinished(direction: FlowDirection): boolean {
-    return this.#isFinishDue[direction] === true || this.#isFinished[direction] === true
+    return ((this.#finishDue | this.#finished) & (1 << direction)) !== 0
   }
 
   #isWithin(bytes: number, available: number): boolean {
@@ -216,7 +227,7 @@ export class RelayParser implements Steps {
   }
 
   #offerRetained(direction: FlowDirection): void {
-    const retained = this.#retained[direction]
+    const retained = this.#retained(direction)
     const start = retained.start
     this.#offer(direction, retained.buffer, start, retained.end)
     retained.consume(this.#cursor - start)
@@ -235,7 +246,7 @@ export class RelayParser implements Steps {
   #settle(): void {
     while (!this.#isOver && (this.#unblock(ORIGINAL) || this.#unblock(REPLY))) continue
     for (const direction of DIRECTIONS) {
-      if (this.#retained[direction].length > this.#maxRetainedBytes) this.error('RETAINED_TOO_LARGE')
+      if (this.#retained(direction).length > this.#maxRetainedBytes) this.error('RETAINED_TOO_LARGE')
     }
     if (this.#isOver) return this.#output.fail(this.#errorCode)
     for (const direction of DIRECTIONS) this.#finishIfDue(direction)
@@ -243,25 +254,26 @@ export class RelayParser implements Steps {
   }
 
   #finishIfDue(direction: FlowDirection): void {
-    if (this.#isOver || this.#isFinished[direction] === true || this.#isFinishDue[direction] !== true) return
-    this.#isFinished[direction] = true
+    if (this.#isOver || (this.#finishDue & ~this.#finished & (1 << direction)) === 0) return
+    this.#finished |= 1 << direction
     this.#output.finish(direction)
   }
 
   /** Returns true when the parser was called, so that its wishes may have changed. */
   #unblock(direction: FlowDirection): boolean {
+    const bit = 1 << direction
     if (!this.#parser.wants(direction)) {
-      this.isBlocked[direction] = true
+      this.#blocked |= bit
       return false
     }
-    const wasBlocked = this.isBlocked[direction] === true
-    this.isBlocked[direction] = false
-    if (wasBlocked && this.#retained[direction].length > 0) {
+    const wasBlocked = (this.#blocked & bit) !== 0
+    this.#blocked &= ~bit
+    if (wasBlocked && this.#retained(direction).length > 0) {
       this.#offerRetained(direction)
       return true
     }
-    if (this.#isEndDue[direction] !== true) return false
-    this.#isEndDue[direction] = false
+    if ((this.#endDue & bit) === 0) return false
+    this.#endDue &= ~bit
     // What the parser could not use by now never gets its continuation.
     this.#call(() => this.#parser.end(direction, this.#clock.nowMs))
     return true

@@ -221,7 +221,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     const parser = this.#parser
     if (parser === null || this.#state !== 'open') return
     for (const direction of DIRECTIONS) {
-      if (parser.isBlocked[direction] === true) this.#hold(direction, HOLD_PARSER_BLOCKED)
+      if (parser.isBlocked(direction)) this.#hold(direction, HOLD_PARSER_BLOCKED)
       else this.#release(direction, HOLD_PARSER_BLOCKED)
     }
     if (parser.deadlineMs !== Number.POSITIVE_INFINITY) this.#armParserTimer(parser.deadlineMs)
