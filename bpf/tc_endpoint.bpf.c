@@ -82,12 +82,13 @@ int weir_from_endpoint(struct __sk_buff *skb)
 }
 
 /*
- * In mode nat the proxy's answer has to come back this way, so the client must be an endpoint.
+ * In mode nat the proxy's answer has to come back by the hook that saw the client dial: what is first seen here
+ * was dialled elsewhere, or for another address.
  */
 static __always_inline int steer_to_endpoint(struct __sk_buff *skb, const struct packet *packet,
 					     const struct parties *parties, bool is_reply)
 {
-	if (CONFIG.redirect == WEIR_REDIRECT_NAT && !is_reply && !parties->egress_endpoint)
+	if (CONFIG.redirect == WEIR_REDIRECT_NAT && !is_reply)
 		return drop_packet(packet, parties, WEIR_REASON_REDIRECT_UNSUPPORTED, WEIR_INGRESS);
 	return redirect_to_steering(skb, parties->source_identity, is_reply);
 }

@@ -42,7 +42,13 @@ const TRANSPARENT = {
 
 const REDIRECTS: Readonly<Record<RedirectMode, Redirect>> = {
   hybrid: { mode: 'hybrid', number: REDIRECT.hybrid, ...TRANSPARENT, usesSkLookup: true },
-  sk_lookup: { mode: 'sk_lookup', number: REDIRECT.sk_lookup, ...TRANSPARENT, usesSkLookup: true },
+  sk_lookup: {
+    mode: 'sk_lookup',
+    number: REDIRECT.sk_lookup,
+    ...TRANSPARENT,
+    usesSkLookup: true,
+    limits: ['a connection that is older than its L7 rules hangs until it times out'],
+  },
   sk_assign: {
     mode: 'sk_assign',
     number: REDIRECT.sk_assign,
@@ -64,7 +70,7 @@ const REDIRECTS: Readonly<Record<RedirectMode, Redirect>> = {
     isTransparent: false,
     limits: [
       'servers see the address of the node, not that of the client',
-      'L7 ingress rules admit endpoints of this node only: packets of others are dropped as REDIRECT_UNSUPPORTED',
+      'L7 ingress rules admit only endpoints of this node that dial the address of the pod: REDIRECT_UNSUPPORTED',
       'a client port that speaks with one server cannot be used for a second: NAT_PORT_TAKEN',
     ],
   },

@@ -82,6 +82,11 @@ export class TcpSocket implements Socket, FdHandler {
     this.#defer()
   }
 
+  /** For questions to the kernel that are not asked here. -1 when closed or never opened. */
+  get fd(): number {
+    return this.#fd
+  }
+
   get localAddress(): Uint8Array {
     return this.#readLocalEnd()
   }
