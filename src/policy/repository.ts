@@ -41,6 +41,17 @@ export interface RepositoryUpdate {
   readonly removePeers?: readonly Identity[]
 }
 
+export interface SelectorInfo {
+  /** Whether it says whom rules protect, or whom they admit and deny. */
+  readonly role: 'subject' | 'peer'
+  /** Canonical; '' selects everything. */
+  readonly selector: string
+  /** Sorted. */
+  readonly identities: readonly Identity[]
+  /** Rules that share it. */
+  readonly users: number
+}
+
 export interface EndpointChange {
   readonly id: EndpointId
   /** undefined = the endpoint is new. */
@@ -164,6 +175,17 @@ export class PolicyRepository {
 
   labelsOf(identity: Identity): LabelSet | undefined {
     return this.#peers.labelsOf(identity)
+  }
+
+  /** Distinct selectors that are evaluated, sorted. Rules that protect nobody at present have no peers here. */
+  selectors(): SelectorInfo[] {
+    const infos = (['subject', 'peer'] as const).flatMap((role) => {
+      const cache = role === 'subject' ? this.#subjects : this.#peers
+      return [...cache.selectors()].map(({ selector, selection, users }) => {
+        return { role, selector: selector.key, identities: selection, users }
+      })
+    })
+    return infos.sort((a, b) => (a.selector < b.selector ? -1 : a.selector > b.selector ? 1 : 0))
   }
 
   /**

@@ -52,6 +52,13 @@ export class SelectorCache {
     return this.#identities.get(identity)
   }
 
+  /** All in use, with the number of their users. */
+  *selectors(): Iterable<CachedSelector & { readonly users: number }> {
+    for (const { selector, selection, users } of this.#entries.values()) {
+      yield { selector, selection, users: users.size }
+    }
+  }
+
   identities(): LabelledIdentity[] {
     return [...this.#identities].sort(([a], [b]) => a - b).map(([identity, labels]) => ({ identity, labels }))
   }

@@ -62,7 +62,8 @@ export function holds(requirement: Requirement, labels: LabelSet): boolean {
   }
 }
 
-function formatRequirement({ source, key, operator, values }: Requirement): string {
+/** `k8s:app In [a,b]`. */
+export function formatRequirement({ source, key, operator, values }: Requirement): string {
   return values.length === 0
     ? `${source}:${key} ${operator}`
     : `${source}:${key} ${operator} [${values.join(',')}]`
