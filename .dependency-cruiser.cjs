@@ -1,5 +1,6 @@
 // Which folder may import which: lib <- policy <- l7rules <- proxy; lib <- redirect <- proxy;
-// policy, redirect <- agent; cli -> lib. src/main.ts puts the parts together and may import all of them.
+// policy, redirect <- agent; l7rules <- trace <- rehearsal; cli -> lib. src/main.ts puts the parts together and may
+// import all of them.
 // src/gen, below lib, holds generated types of proto/.
 
 /** Folders of src/ -> the folders that they may import besides themselves. */
@@ -12,6 +13,9 @@ const MAY_IMPORT = {
   proxy: ['lib', 'gen', 'policy', 'l7rules', 'redirect'],
   agent: ['lib', 'gen', 'policy', 'redirect'],
   cli: ['lib', 'gen'],
+  trace: ['lib', 'gen', 'policy', 'l7rules'],
+  // Of the agent only the documents that both read.
+  rehearsal: ['lib', 'gen', 'policy', 'l7rules', 'trace', 'agent'],
 }
 
 const MEND = {
@@ -25,6 +29,9 @@ const MEND = {
   agent:
     'src/agent meets the proxy only through src/policy/network-policy.ts and gRPC; src/main.ts injects the rest.',
   cli: 'src/cli talks gRPC to the agent: what it needs of other folders goes into the protocol or src/lib.',
+  trace:
+    'src/trace explains what is enforced: it is pure, and gets what it looks at through policy/trace-world.ts.',
+  rehearsal: 'src/rehearsal answers from files: nothing of it may need the kernel, an agent or a proxy.',
 }
 
 const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

@@ -83,7 +83,7 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
-    files: ['src/policy/**/*.ts', 'src/l7rules/**/*.ts'],
+    files: ['src/policy/**/*.ts', 'src/l7rules/**/*.ts', 'src/trace/**/*.ts'],
     rules: {
       'no-restricted-imports': ['error', { patterns: IMPURE_MODULES }],
       'no-restricted-globals': [
