@@ -45,8 +45,11 @@ const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/
 const NAME_MAX = 253
 const DEVICE_MAX_BYTES = 15
 
-/** Never throws. `file` is used in positions only. */
-export function parseEndpoints(text: string, file: string): ParsedEndpoints {
+/**
+ * Never throws. `file` is used in positions only. `isPlaced` false: nothing will be attached, so device and
+ * addresses may be absent; they come out empty.
+ */
+export function parseEndpoints(text: string, file: string, isPlaced = true): ParsedEndpoints {
   const documents = parseYamlDocuments(text, file)
   const problems = documents.flatMap((document) => document.problems)
   // Values of broken YAML are guesses of the parser.
@@ -63,7 +66,7 @@ export function parseEndpoints(text: string, file: string): ParsedEndpoints {
   second?.fail('a second document', 'put all endpoints into one list')
   const taken = new Taken()
   const { listAt, shared } = parseFile(root)
-  const endpoints = (listAt?.items() ?? []).map((item) => parseEndpoint(item, taken, shared))
+  const endpoints = (listAt?.items() ?? []).map((item) => parseEndpoint(item, taken, shared, isPlaced))
   return {
     endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
     problems: inTextOrder(documents.flatMap((document) => document.problems)),
@@ -110,6 +113,7 @@ function parseEndpoint(
   at: Cursor,
   taken: Taken,
   shared: ReadonlyMap<string, LabelMap>,
+  isPlaced: boolean,
 ): EndpointSpec | undefined {
   const fields = at.fields(ENDPOINT)
   if (fields === undefined) return undefined
@@ -126,12 +130,15 @@ function parseEndpoint(
   const own = ownAt === undefined ? {} : parseLabels(ownAt)
   const portsAt = fields.get('ports')
   const ports = portsAt === undefined ? [] : parsePorts(portsAt)
-  const deviceAt =
-    fields.get('device') ?? at.failMissing('device', "name the host side of the endpoint's veth")
-  const device = deviceAt === undefined ? undefined : parseDevice(deviceAt)
+  const absent = <T>(value: T): T | undefined => (isPlaced ? undefined : value)
+  const requires = (field: 'device' | 'addresses', mend: string): Cursor | undefined => {
+    return fields.get(field) ?? (isPlaced ? at.failMissing(field, mend) : undefined)
+  }
+  const deviceAt = requires('device', "name the host side of the endpoint's veth")
+  const device = deviceAt === undefined ? absent('') : parseDevice(deviceAt)
   if (deviceAt !== undefined && device !== undefined) taken.claim('device', device, deviceAt)
-  const addressesAt = fields.get('addresses') ?? at.failMissing('addresses', 'list at least one address')
-  const addresses = addressesAt === undefined ? undefined : parseAddresses(addressesAt, taken)
+  const addressesAt = requires('addresses', 'list at least one address')
+  const addresses = addressesAt === undefined ? absent<string[]>([]) : parseAddresses(addressesAt, taken)
   if (name === undefined || namespace === undefined || labels === undefined) return undefined
   if (device === undefined || addresses === undefined || own === undefined || ports === undefined)
     return undefined

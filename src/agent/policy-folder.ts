@@ -104,7 +104,8 @@ async function listFolder(path: string): Promise<string[]> {
   }
 }
 
-async function readFolder(path: string): Promise<Map<string, PolicyFile>> {
+/** Content of its policy files by path. @throws WeirError CONFIG_INVALID when it cannot be listed */
+export async function readFolder(path: string): Promise<Map<string, PolicyFile>> {
   const files = new Map<string, PolicyFile>()
   for (const name of await listFolder(path)) {
     const file = join(path, name)
@@ -115,7 +116,7 @@ async function readFolder(path: string): Promise<Map<string, PolicyFile>> {
 }
 
 /** undefined: no file, or gone since it was listed. */
-async function readPolicyFile(file: string): Promise<PolicyFile | undefined> {
+export async function readPolicyFile(file: string): Promise<PolicyFile | undefined> {
   try {
     if (!(await stat(file)).isFile()) return undefined
     return { text: await readFile(file, 'utf8') }

@@ -67,6 +67,19 @@ export class Cursor {
     return isMap(this.#node)
   }
 
+  /** Where the value begins, counted from 1; of one that is absent, where its key is. */
+  get place(): { readonly line: number; readonly column: number } {
+    const { line, col } = this.#context.lines.linePos(this.isNull ? this.#keyOffset : this.#offset)
+    return { line, column: col }
+  }
+
+  /** The value cut out of `text`, the whole file, on the line and column where it stands: positions stay right. */
+  cutOut(text: string): string {
+    const { line, column } = this.place
+    const end = this.#node?.range?.[1] ?? this.#offset
+    return `${'\n'.repeat(line - 1)}${' '.repeat(column - 1)}${text.slice(this.#offset, end)}\n`
+  }
+
   get isList(): boolean {
     return isSeq(this.#node)
   }
@@ -114,6 +127,12 @@ export class Cursor {
     if (typeof value === 'string') return value
     const isUnquoted = isScalar(this.#node) && value !== null
     return this.#failType('text', isUnquoted ? `put it in quotes: "${this.#valueText() ?? ''}"` : undefined)
+  }
+
+  /** Text, or a number as it was written. */
+  scalarText(): string | undefined {
+    const isNumber = isScalar(this.#node) && typeof this.#node.value === 'number'
+    return isNumber ? this.#valueText() : this.string()
   }
 
   boolean(): boolean | undefined {
