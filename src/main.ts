@@ -7,8 +7,7 @@ import { lockInstance } from './agent/instance-lock.ts'
 import { Supervisor } from './agent/supervisor.ts'
 import type { AgentOptions, ProxyOptions, RunOptions, StandaloneAgentOptions } from './cli/options.ts'
 import { createProgram, runProgram } from './cli/program.ts'
-import { validateHttpRule, validateRegex } from './l7rules/http-rules.ts'
-import { errorMessage } from './lib/errors.ts'
+import { ADMISSION } from './l7rules/admission.ts'
 import { createLogger } from './lib/log.ts'
 import { instancePaths } from './lib/paths.ts'
 import { DEFAULT_REDIRECT } from './lib/redirect-mode.ts'
@@ -18,6 +17,8 @@ import { removeDatapath } from './redirect/cleanup.ts'
 import { diagnose } from './redirect/doctor/diagnose.ts'
 import { readMachine } from './redirect/doctor/machine.ts'
 import { checkPrivileges } from './redirect/requirements.ts'
+import { testPolicies, traceOffline, validatePolicies } from './rehearsal/commands.ts'
+import { trace } from './trace/trace.ts'
 
 /** Cilium's, which clients may know. */
 const DEFAULT_DENIED_BODY = 'Access denied\r\n'
@@ -56,23 +57,13 @@ function startAgent(
     policiesDir: options.policiesDir,
     version: packageVersion(),
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
-    validateRegex: (pattern) => problemOf(() => validateRegex(pattern)),
-    validateHttpRule: (rule) => problemOf(() => validateHttpRule(rule)),
+    ...ADMISSION,
+    trace,
     ...(workers === undefined ? {} : { workers }),
     ...(options.listen === undefined ? {} : { listen: options.listen }),
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
     redirect: options.redirect ?? DEFAULT_REDIRECT,
   })
-}
-
-/** Why it throws; undefined = it does not. */
-function problemOf(validate: () => void): string | undefined {
-  try {
-    validate()
-    return undefined
-  } catch (error) {
-    return errorMessage(error)
-  }
 }
 
 function proxy(options: ProxyOptions): Promise<void> {
@@ -112,6 +103,7 @@ process.exitCode = await runProgram(
     proxy,
     cleanup,
     agent: (options) => startAgent(options),
+    rehearsal: { validatePolicies, traceOffline, testPolicies },
     doctor: () => diagnose(readMachine()),
   }),
   process.argv.slice(2),

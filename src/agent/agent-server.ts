@@ -9,7 +9,10 @@ import type { ObserveRequest__Output } from '../gen/weir/v1/ObserveRequest.ts'
 import type { ObserveResponse } from '../gen/weir/v1/ObserveResponse.ts'
 import type { PolicyMapRow__Output } from '../gen/weir/v1/PolicyMapRow.ts'
 import type { PolicyObject__Output } from '../gen/weir/v1/PolicyObject.ts'
+import type { SelectorRow__Output } from '../gen/weir/v1/SelectorRow.ts'
 import type { Status__Output } from '../gen/weir/v1/Status.ts'
+import type { TraceRequest__Output } from '../gen/weir/v1/TraceRequest.ts'
+import type { TraceResponse__Output } from '../gen/weir/v1/TraceResponse.ts'
 import { toStatus } from '../lib/rpc/status.ts'
 import type { FlowSource } from './flow-collector.ts'
 import type { FlowFilter, FlowFollower, FlowLog } from './flow-log.ts'
@@ -25,29 +28,38 @@ const DEFAULT_LAST = 20
 export interface AgentState {
   status(): Status__Output
   endpoints(): Endpoint__Output[]
-  identities(): IdentityEntry__Output[]
+  /** `identity` = number or reserved name, '' = all. @throws WeirError NOT_FOUND */
+  identities(identity: string): IdentityEntry__Output[]
   policyRevision(): number
   /** `name` = namespace/name, '' = all. @throws WeirError NOT_FOUND */
   policies(name: string): PolicyObject__Output[]
   /** `endpoint` = name, namespace/name or id, '' = all. @throws WeirError NOT_FOUND */
   policyMap(endpoint: string): PolicyMapRow__Output[]
-  ipcache(): IpcacheRow__Output[]
+  /** `address` = the row that decides for it only, '' = all. @throws WeirError NOT_FOUND or CONFIG_INVALID */
+  ipcache(address: string): IpcacheRow__Output[]
   connections(): ConnectionRow__Output[]
+  selectors(): SelectorRow__Output[]
+  /** @throws WeirError NOT_FOUND or CONFIG_INVALID */
+  trace(request: TraceRequest__Output): TraceResponse__Output
 }
 
 export function agentHandlers(state: AgentState, flows: FlowLog, source: FlowSource): AgentServiceHandlers {
   return {
     GetStatus: (_call, callback) => answer(callback, () => state.status()),
     ListEndpoints: (_call, callback) => answer(callback, () => ({ endpoints: state.endpoints() })),
-    ListIdentities: (_call, callback) => answer(callback, () => ({ identities: state.identities() })),
+    ListIdentities: ({ request }, callback) =>
+      answer(callback, () => ({ identities: state.identities(request.identity) })),
     GetPolicy: ({ request }, callback) =>
       answer(callback, () => {
         return { revision: state.policyRevision(), policies: state.policies(request.name) }
       }),
     ListPolicyMap: ({ request }, callback) =>
       answer(callback, () => ({ rows: state.policyMap(request.endpoint) })),
-    ListIpcache: (_call, callback) => answer(callback, () => ({ rows: state.ipcache() })),
+    ListIpcache: ({ request }, callback) =>
+      answer(callback, () => ({ rows: state.ipcache(request.address) })),
     ListConnections: (_call, callback) => answer(callback, () => ({ rows: state.connections() })),
+    ListSelectors: (_call, callback) => answer(callback, () => ({ rows: state.selectors() })),
+    Trace: ({ request }, callback) => answer(callback, () => state.trace(request)),
     Observe: (call) => void observe(call, flows, source),
   }
 }

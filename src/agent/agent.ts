@@ -26,7 +26,7 @@ import { PolicyStore } from './policy-store.ts'
 import { Reconciler } from './reconciler.ts'
 import { startRpcServer } from './rpc-server.ts'
 import { SourceFollower } from './source-follower.ts'
-import { StateView } from './state-view.ts'
+import { StateView, type StateViewOptions } from './state-view.ts'
 import { Supervisor } from './supervisor.ts'
 import { startUpkeep } from './upkeep.ts'
 import { startTlsServer } from './xds/tls-server.ts'
@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly validateRegex: (pattern: string) => string | undefined
   /** Why an HTTP rule is refused for another reason; undefined = fine. */
   readonly validateHttpRule: (rule: HttpRule) => string | undefined
+  /** Answers `weir policy trace`. */
+  readonly trace: StateViewOptions['trace']
   readonly policyMapEntries?: number
   readonly redirect: RedirectMode
   /** Serve xDS to proxies on other machines, too; undefined = on the unix socket only. */
@@ -138,6 +140,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     endpointsState: () => endpoints.state,
     policySources: () => folder.sources,
     workersWanted: options.workers?.count,
+    trace: options.trace,
     failures: () => [sources.failure, folder.error].filter((failure) => failure !== undefined),
   })
   const server = await startRpcServer(paths.agentSocket, {

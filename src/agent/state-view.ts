@@ -9,9 +9,17 @@ import type { Source__Output } from '../gen/weir/v1/Source.ts'
 import type { Status__Output } from '../gen/weir/v1/Status.ts'
 import type { WorkerStatus__Output } from '../gen/weir/v1/WorkerStatus.ts'
 import type { XdsClient__Output } from '../gen/weir/v1/XdsClient.ts'
+import type { SelectorRow__Output } from '../gen/weir/v1/SelectorRow.ts'
+import type { TraceRequest__Output } from '../gen/weir/v1/TraceRequest.ts'
+import type { TraceResponse__Output } from '../gen/weir/v1/TraceResponse.ts'
 import { WeirError } from '../lib/errors.ts'
+import { longestPrefix } from '../lib/longest-prefix.ts'
+import { protocolName } from '../lib/protocols.ts'
 import { NETWORK_POLICY_TYPE, shortType } from '../lib/rpc/discovery.ts'
+import { RESERVED_IDENTITIES } from '../policy/identity.ts'
 import type { PolicyMapEntry } from '../policy/policy-map.ts'
+import { portText } from '../policy/policy-map-text.ts'
+import type { TraceWorld } from '../policy/trace-world.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
 import type { Redirect } from '../redirect/redirect.ts'
 import type { AgentState } from './agent-server.ts'
@@ -20,16 +28,8 @@ import type { EndpointsState } from './endpoints-file.ts'
 import type { FlowLog } from './flow-log.ts'
 import type { PolicySource } from './policy-sources.ts'
 import { keyOf, type ManagedEndpoint, type Reconciler } from './reconciler.ts'
+import { tracedWorld } from './traced-world.ts'
 import type { XdsServer } from './xds/xds-server.ts'
-
-const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
-  0: 'ANY',
-  1: 'ICMP',
-  6: 'TCP',
-  17: 'UDP',
-  58: 'ICMPv6',
-  132: 'SCTP',
-}
 
 export interface StateViewOptions {
   readonly version: string
@@ -43,6 +43,7 @@ export interface StateViewOptions {
   readonly policySources: () => readonly PolicySource[]
   /** Workers that should be there; undefined = they are started by somebody else. */
   readonly workersWanted: number | undefined
+  readonly trace: (request: TraceRequest__Output, world: TraceWorld) => TraceResponse__Output
   /** Failures of the agent's own work that are not seen elsewhere. */
   readonly failures: () => readonly string[]
 }
@@ -108,13 +109,11 @@ export class StateView implements AgentState {
 
   #problems(): string[] {
     const { reconciler, control, xds, endpointsState, policySources, workersWanted, failures } = this.#options
-    const problems = [...failures()]
     const { redirect } = this.#options
     const workers = control.workers()
     const clients = xds.clients()
-    const hasProxy = workers.length > 0 || clients.some(({ typeUrl }) => typeUrl === NETWORK_POLICY_TYPE)
-    if (!hasProxy) problems.push('no proxy worker is connected: ports under L7 policy are closed')
-    else if (workersWanted !== undefined && workers.length < workersWanted) {
+    const problems = [...failures(), ...this.#proxyProblems()]
+    if (this.#proxyProblems().length === 0 && workersWanted !== undefined && workers.length < workersWanted) {
       problems.push(`${workers.length} of ${workersWanted} proxy workers are connected`)
     }
     for (const { slot, error } of workers) {
@@ -133,6 +132,14 @@ export class StateView implements AgentState {
     }
     problems.push(...redirect.limits.map((limit) => `redirect ${redirect.mode}: ${limit}`))
     return problems
+  }
+
+  /** Why no request could be judged. */
+  #proxyProblems(): string[] {
+    const { control, xds } = this.#options
+    const hasClient = xds.clients().some(({ typeUrl }) => typeUrl === NETWORK_POLICY_TYPE)
+    if (hasClient || control.workers().length > 0) return []
+    return ['no proxy worker is connected: ports under L7 policy are closed']
   }
 
   endpoints(): Endpoint__Output[] {
@@ -167,14 +174,34 @@ export class StateView implements AgentState {
     return proxies.length === 0 ? 0 : Math.min(inKernel, ...proxies)
   }
 
-  identities(): IdentityEntry__Output[] {
+  identities(wanted: string): IdentityEntry__Output[] {
     const { reconciler } = this.#options
     const endpoints = reconciler.endpoints()
-    return reconciler.repository.identities().map(({ identity, labels }) => ({
+    const reserved = (RESERVED_IDENTITIES as Readonly<Record<string, number>>)[wanted]
+    const rows = reconciler.repository
+      .identities()
+      .filter(({ identity }) => wanted === '' || String(identity) === wanted || identity === reserved)
+    if (rows.length === 0 && wanted !== '') {
+      throw new WeirError('NOT_FOUND', `no identity is ${JSON.stringify(wanted)}`, {
+        mend: '`weir identity list` shows those that exist',
+      })
+    }
+    return rows.map(({ identity, labels }) => ({
       identity,
       labels: [...labels],
       endpoints: endpoints.filter((endpoint) => endpoint.identity === identity).length,
     }))
+  }
+
+  selectors(): SelectorRow__Output[] {
+    return this.#options.reconciler.repository
+      .selectors()
+      .map((row) => ({ ...row, identities: [...row.identities] }))
+  }
+
+  trace(request: TraceRequest__Output): TraceResponse__Output {
+    const { reconciler, datapath, trace } = this.#options
+    return trace(request, tracedWorld(reconciler, datapath, this.#proxyProblems()))
   }
 
   policyRevision(): number {
@@ -215,7 +242,7 @@ export class StateView implements AgentState {
           endpoint: keyOf(endpoint.spec),
           direction: entry.direction,
           identity: entry.identity,
-          protocol: PROTOCOL_NAMES[entry.protocol] ?? String(entry.protocol),
+          protocol: protocolName(entry.protocol),
           port: portText(entry),
           verdict: entry.verdict,
           precedence: entry.precedence,
@@ -223,11 +250,15 @@ export class StateView implements AgentState {
     )
   }
 
-  ipcache(): IpcacheRow__Output[] {
+  ipcache(address: string): IpcacheRow__Output[] {
     const { reconciler, datapath } = this.#options
+    const all = datapath.listIpcache()
+    const decisive = address === '' ? undefined : longestPrefix(address, all)
+    if (address !== '' && decisive === undefined) {
+      throw new WeirError('NOT_FOUND', `no entry holds ${address}`, { mend: 'its packets count as `world`' })
+    }
     const labels = new Map(reconciler.repository.identities().map((info) => [info.identity, info.labels]))
-    return datapath
-      .listIpcache()
+    return (decisive === undefined ? all : [decisive])
       .sort((a, b) => (a.prefix < b.prefix ? -1 : 1))
       .map(({ prefix, identity }) => ({ prefix, identity, labels: [...(labels.get(identity) ?? [])] }))
   }
@@ -260,13 +291,6 @@ function isNamed({ id, spec }: ManagedEndpoint, wanted: string): boolean {
 function byRow(a: PolicyMapEntry, b: PolicyMapEntry): number {
   if (a.direction !== b.direction) return a.direction === 'ingress' ? -1 : 1
   return a.identity - b.identity || a.protocol - b.protocol || a.port - b.port
-}
-
-/** Ranges are masks in the map: `8080-8087`. */
-function portText({ port, portBits }: PolicyMapEntry): string {
-  if (portBits === 0) return 'ANY'
-  const last = port + (1 << (16 - portBits)) - 1
-  return last === port ? String(port) : `${port}-${last}`
 }
 
 function addressAndPort(address: string, port: number): string {

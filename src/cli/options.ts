@@ -4,8 +4,10 @@ import { availableParallelism } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { ENCODED_SLASH, type EncodedSlash } from '../lib/encoded-slash.ts'
+import { EXPECTATIONS, isExpectation, type Expectation } from '../lib/expectation.ts'
 import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
 import { instancePaths } from '../lib/paths.ts'
+import { parsePort, type ProtocolPort } from '../lib/protocols.ts'
 import { REDIRECT_MODES, type RedirectMode } from '../lib/redirect-mode.ts'
 import type { XdsMode } from '../lib/rpc/discovery.ts'
 import { parseTcpTarget, parseXdsTarget, type TcpTarget, type XdsTarget } from '../lib/rpc/target.ts'
@@ -131,6 +133,15 @@ export function redirectFlag(value: string): RedirectMode {
   const mode = REDIRECT_MODES.find((candidate) => candidate === value)
   if (mode !== undefined) return mode
   throw invalid('--redirect', value, 'is no redirect mode', `use one of ${REDIRECT_MODES.join(', ')}`)
+}
+
+export function portFlag(value: string): ProtocolPort {
+  return parsePort(value)
+}
+
+export function expectFlag(value: string): Expectation {
+  if (isExpectation(value)) return value
+  throw invalid('--expect', value, 'is no outcome', `use one of ${EXPECTATIONS.join(', ')}`)
 }
 
 export function outputFlag(value: string): OutputFormat {

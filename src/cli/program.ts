@@ -8,7 +8,9 @@ import { DEFAULT_REDIRECT, REDIRECT_MODES, type RedirectMode } from '../lib/redi
 import { packageVersion } from '../lib/version.ts'
 import { addBpfCommands } from './commands/bpf.ts'
 import { addInventoryCommands } from './commands/inventory.ts'
+import { addPolicyCommands } from './commands/policy.ts'
 import { stateDirOption, type CliIo } from './commands/listing.ts'
+import type { Rehearsal } from './rehearsal.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addMonitorCommand, addObserveCommand } from './commands/observe.ts'
 import { addStatusCommand } from './commands/status.ts'
@@ -38,11 +40,12 @@ export interface Handlers {
   readonly agent: (options: StandaloneAgentOptions) => Promise<void>
   readonly proxy: (options: ProxyOptions) => Promise<void>
   readonly cleanup: (options: CleanupOptions) => Promise<void>
+  readonly rehearsal: Rehearsal
   /** What it finds on the machine; needs no agent. */
   readonly doctor: () => readonly Finding[]
 }
 
-export type { CliIo }
+export type { CliIo, Rehearsal }
 
 export function createProgram(handlers: Handlers, io: CliIo = process): Command {
   const program = new Command('weir')
@@ -58,6 +61,7 @@ export function createProgram(handlers: Handlers, io: CliIo = process): Command 
   addDaemonCommands(program, handlers)
   addStatusCommand(program, io)
   addInventoryCommands(program, io)
+  addPolicyCommands(program, handlers.rehearsal, io)
   addBpfCommands(program, io)
   addObserveCommand(program, io)
   addMonitorCommand(program, io)

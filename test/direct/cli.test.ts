@@ -12,6 +12,7 @@ import { createProgram, runProgram } from '../../src/cli/program.ts'
 import { WeirError } from '../../src/lib/errors.ts'
 import { instancePaths } from '../../src/lib/paths.ts'
 import { Mailbox, logTo } from '../helpers/events.ts'
+import { NO_REHEARSAL } from '../helpers/no-rehearsal.ts'
 
 t.setTimeout(30_000)
 
@@ -97,6 +98,10 @@ const state: AgentState = {
     },
   ],
   ipcache: () => [{ prefix: '10.0.0.7/32', identity: 1001, labels: ['k8s:class=deathstar'] }],
+  selectors: () => [{ role: 'peer', selector: 'k8s:app In [web]', identities: [1001], users: 3 }],
+  trace: () => {
+    throw new WeirError('NOT_FOUND', 'nothing is known by "x"')
+  },
   connections: () => [
     {
       source: '10.0.0.3:40000',
@@ -135,10 +140,8 @@ class Output extends Writable {
 function start(dir: string, args: string): { stdout: Output; stderr: Output; exited: Promise<number> } {
   const io = { stdout: new Output(), stderr: new Output() }
   const unused = async (): Promise<void> => {}
-  const program = createProgram(
-    { run: unused, agent: unused, proxy: unused, cleanup: unused, doctor: () => [] },
-    io,
-  )
+  const handlers = { run: unused, agent: unused, proxy: unused, cleanup: unused, doctor: () => [] }
+  const program = createProgram({ ...handlers, rehearsal: NO_REHEARSAL }, io)
   return { ...io, exited: runProgram(program, [...args.split(' '), '--state-dir', dir], io) }
 }
 
@@ -174,6 +177,11 @@ const TABLES: [string, RegExp[]][] = [
   ['policy get a/b', [/^1 weir: NOT_FOUND: policy a\/b does not exist\n$/]],
   ['bpf policy', [/default\/deathstar \(7\) +ingress +ANY +TCP +80 +redirect/]],
   ['bpf policy other', [/other \(7\)/]],
+  ['bpf policy get other', [/other \(7\)/]],
+  ['bpf ipcache get 10.0.0.7', [/10\.0\.0\.7\/32 +1001/]],
+  ['identity get 1001', [/1001 +1 +k8s:class=deathstar/]],
+  ['policy selectors', [/peer +3 +1 +1001 +k8s:app In \[web\]/]],
+  ['policy trace --from x --to y --port 80', [/^1 weir: NOT_FOUND: nothing is known by "x"\n$/]],
   ['bpf ipcache', [/10\.0\.0\.7\/32 +1001/]],
   ['bpf conns', [/10\.0\.0\.3:40000 +10\.0\.0\.7:80 +1000 +1001 +- +7 +7/]],
 ]

@@ -34,6 +34,10 @@ const emptyState: AgentState = {
   policyMap: () => [],
   ipcache: () => [],
   connections: () => [],
+  selectors: () => [],
+  trace: () => {
+    throw new WeirError('NOT_FOUND', 'nothing to trace')
+  },
 }
 
 interface TestAgent {

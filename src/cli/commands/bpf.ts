@@ -9,20 +9,33 @@ import { addListing, type CliIo } from './listing.ts'
 
 export function addBpfCommands(program: Command, io: CliIo): void {
   const bpf = program.command('bpf').description('maps of the kernel')
+  const policyMap = (stateDir: string, endpoint: string): Promise<ListPolicyMapResponse__Output> =>
+    callAgent(stateDir, (client, options, done) => client.ListPolicyMap({ endpoint }, options, done))
+  const ipcache = (stateDir: string, address: string): Promise<ListIpcacheResponse__Output> =>
+    callAgent(stateDir, (client, options, done) => client.ListIpcache({ address }, options, done))
+  const policy = bpf
+    .command('policy')
+    .description('policy maps')
+    .argument('[endpoint]', 'name, namespace/name or id; all when absent')
+  addListing<ListPolicyMapResponse__Output>(policy, io, policyMap, formatPolicyMap)
   addListing<ListPolicyMapResponse__Output>(
-    bpf
-      .command('policy')
-      .description('policy maps')
-      .argument('[endpoint]', 'name, namespace/name or id; all when absent'),
+    policy
+      .command('get')
+      .description('the policy map of one endpoint')
+      .argument('<endpoint>', 'name, namespace/name or id'),
     io,
-    (stateDir, endpoint) =>
-      callAgent(stateDir, (client, options, done) => client.ListPolicyMap({ endpoint }, options, done)),
+    policyMap,
     formatPolicyMap,
   )
+  const addresses = bpf.command('ipcache').description('which identity owns which address')
+  addListing<ListIpcacheResponse__Output>(addresses, io, ipcache, formatIpcache)
   addListing<ListIpcacheResponse__Output>(
-    bpf.command('ipcache').description('which identity owns which address'),
+    addresses
+      .command('get')
+      .description('the entry that decides for an address: that with the longest prefix')
+      .argument('<address>', 'IPv4 or IPv6'),
     io,
-    (stateDir) => callAgent(stateDir, (client, options, done) => client.ListIpcache({}, options, done)),
+    ipcache,
     formatIpcache,
   )
   addListing<ListConnectionsResponse__Output>(

@@ -1,12 +1,10 @@
-// `weir endpoint list`, `weir identity list`, `weir policy get`: what the agent has been told and made of it.
+// `weir endpoint list`, `weir identity list|get`: what the agent has been told and made of it.
 import type { Command } from 'commander'
 import type { Endpoint__Output } from '../../gen/weir/v1/Endpoint.ts'
-import type { GetPolicyResponse__Output } from '../../gen/weir/v1/GetPolicyResponse.ts'
 import type { ListEndpointsResponse__Output } from '../../gen/weir/v1/ListEndpointsResponse.ts'
 import type { ListIdentitiesResponse__Output } from '../../gen/weir/v1/ListIdentitiesResponse.ts'
 import { callAgent } from '../agent-call.ts'
 import { formatTable } from '../table.ts'
-import { printable, printableLines } from '../terminal-text.ts'
 import { addListing, type CliIo } from './listing.ts'
 
 export function addInventoryCommands(program: Command, io: CliIo): void {
@@ -16,27 +14,22 @@ export function addInventoryCommands(program: Command, io: CliIo): void {
     (stateDir) => callAgent(stateDir, (client, options, done) => client.ListEndpoints({}, options, done)),
     formatEndpoints,
   )
+  const identity = program.command('identity').description('numbers of label sets')
   addListing<ListIdentitiesResponse__Output>(
-    program
-      .command('identity')
-      .description('numbers of label sets')
-      .command('list')
-      .description('list identities'),
+    identity.command('list').description('list identities'),
     io,
     (stateDir) => callAgent(stateDir, (client, options, done) => client.ListIdentities({}, options, done)),
     formatIdentities,
   )
-  addListing<GetPolicyResponse__Output>(
-    program
-      .command('policy')
-      .description('policies')
+  addListing<ListIdentitiesResponse__Output>(
+    identity
       .command('get')
-      .description('list policies, or show one')
-      .argument('[name]', 'namespace/name'),
+      .description('show one identity')
+      .argument('<id>', 'number, or name of a reserved one such as world'),
     io,
-    (stateDir, name) =>
-      callAgent(stateDir, (client, options, done) => client.GetPolicy({ name }, options, done)),
-    (answer, name) => (name === '' ? formatPolicies(answer) : formatPolicy(answer)),
+    (stateDir, id) =>
+      callAgent(stateDir, (client, options, done) => client.ListIdentities({ identity: id }, options, done)),
+    formatIdentities,
   )
 }
 
@@ -76,31 +69,4 @@ export function formatIdentities({ identities }: ListIdentitiesResponse__Output)
     identities,
     'no identities',
   )
-}
-
-export function formatPolicies({ revision, policies }: GetPolicyResponse__Output): string {
-  const table = formatTable(
-    [
-      { title: 'NAME', value: (row) => row.source?.name ?? '' },
-      { title: 'STATE', value: (row) => row.source?.state ?? '' },
-      { title: 'ENDPOINTS', value: (row) => row.endpoints.length, align: 'right' },
-      { title: 'FILE', value: (row) => row.source?.file ?? '' },
-      { title: 'ERROR', value: (row) => row.source?.error ?? '' },
-    ],
-    policies,
-    'no policies',
-  )
-  return `${table}revision ${revision}\n`
-}
-
-/** YAML with what the agent knows about it as comments, so that the output is a policy file again. */
-export function formatPolicy({ policies }: GetPolicyResponse__Output): string {
-  return policies
-    .map(({ source, yaml, endpoints }) => {
-      const error = source === null || source.error === '' ? '' : `\n# error: ${printable(source.error)}`
-      const head = `# ${source?.name ?? ''}: ${source?.state ?? ''}, from ${source?.file ?? ''}`
-      const selects = `# selects ${endpoints.join(', ') || 'no endpoint'}`
-      return `${printable(head)}\n${printable(selects)}${error}\n${printableLines(yaml.trimEnd())}\n`
-    })
-    .join('---\n')
 }

@@ -40,7 +40,8 @@ export function addListing<Answer>(
   addReadOptions(command)
   command.action(async () => {
     exitWhenReaderLeaves(io)
-    const { stateDir, output } = command.opts<ReadOptions>()
+    // A command above with the same flags, as `bpf policy` is to `bpf policy get`, has taken them.
+    const { stateDir, output } = command.optsWithGlobals<ReadOptions>()
     const argument = command.args[0] ?? ''
     const answer = await ask(stateDir, argument)
     io.stdout.write(

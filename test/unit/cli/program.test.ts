@@ -3,6 +3,7 @@ import t from 'tap'
 import { createProgram, runProgram, type CliIo } from '../../../src/cli/program.ts'
 import { WeirError } from '../../../src/lib/errors.ts'
 import { MAX_WORKERS } from '../../../src/lib/limits.ts'
+import { NO_REHEARSAL } from '../../helpers/no-rehearsal.ts'
 
 class Collected extends Writable {
   text = ''
@@ -33,6 +34,7 @@ async function weir(args: string, fail?: Error): Promise<Ran> {
       proxy: handler('proxy'),
       cleanup: handler('cleanup'),
       doctor: () => [],
+      rehearsal: NO_REHEARSAL,
     },
     io,
   )
