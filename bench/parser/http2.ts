@@ -1,6 +1,9 @@
 // Question: what does one HTTP/2 exchange cost, both ways, without sockets and without rules? Expected: less than
 // HTTP/1.1 when blocks repeat, since a block is smaller than a head; some 1-2 us more with a path of its own each time.
-// Prints one JSON line per case: nanoseconds per exchange, best and median of the rounds.
+// Prints one JSON line per case: nanoseconds per exchange, best and median of the rounds; and the bytes of heap that an
+// idle connection (after some requests of a real size) and an open stream hold.
+import v8 from 'node:v8'
+import vm from 'node:vm'
 import { END_STREAM } from '../../src/l7rules/http2/frames.ts'
 import { Http2Session } from '../../src/l7rules/http2/session.ts'
 import { ORIGINAL, REPLY, type Steps } from '../../src/l7rules/parser.ts'
@@ -143,3 +146,52 @@ for (const [name, ns] of results) {
   )
 }
 if (forwarded === 0 || recorded === 0) throw new Error('nothing was measured')
+
+v8.setFlagsFromString('--expose-gc')
+const collect = vm.runInNewContext('gc') as () => void
+
+function heapBytes(): number {
+  for (let i = 0; i < 4; i++) collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+function bytesPer(count: number, make: (i: number) => unknown): number {
+  const before = heapBytes()
+  const kept = Array.from({ length: count }, (_, i) => make(i))
+  const bytes = (heapBytes() - before) / kept.length
+  return Math.round(bytes)
+}
+
+function newSession(): Http2Session {
+  return new Http2Session({
+    judge: () => ALLOWED,
+    onExchange: () => recorded++,
+    steps,
+    deniedBody: Buffer.from('Access denied\r\n'),
+  })
+}
+
+function openConnection(): Http2Session {
+  const session = newSession()
+  const give = (direction: typeof ORIGINAL | typeof REPLY, bytes: Buffer): void =>
+    session.receive(direction, bytes, 0, bytes.length, 0)
+  give(ORIGINAL, CLIENT_PREFACE)
+  give(REPLY, Buffer.concat([SERVER_PREFACE, SETTINGS_ACK]))
+  give(ORIGINAL, Buffer.concat([SETTINGS_ACK, headers(1, FIRST), headers(3, REPEATED), headers(5, REPEATED)]))
+  for (const id of [1, 3, 5]) give(REPLY, headers(id, block([[':status', '200']])))
+  return session
+}
+
+const MANY = 10_000
+console.log(JSON.stringify({ bench: 'an idle connection', bytes: bytesPer(MANY, openConnection) }))
+const busy = openConnection()
+// What the measurement before has left behind must be gone.
+heapBytes()
+const openStream = (i: number): unknown => {
+  const bytes = headers(2 * i + 7, REPEATED, 0)
+  busy.receive(ORIGINAL, bytes, 0, bytes.length, 0)
+  return undefined
+}
+console.log(JSON.stringify({ bench: 'an open stream', bytes: bytesPer(MANY, openStream) }))
+if (busy.streamCount !== MANY) throw new Error('streams are missing')

@@ -61,7 +61,7 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
       MAX_WINDOW_DEBT_BYTES:
         "Bodies of denials that the client's connection window has not got back yet. Further ones are left out; no error",
       MAX_REMEMBERED_BLOCK_BYTES: 'Longer blocks are decoded anew each time; no error',
-      MAX_REMEMBERED_BLOCKS: 'Blocks that are remembered; then all are forgotten; no error',
+      MAX_REMEMBERED_BLOCKS: 'Blocks that are remembered; others take their place; no error',
     },
   },
   {

@@ -1,47 +1,63 @@
 // What header blocks meant that came before: the same bytes with the same dynamic table mean the same. Blocks that
 // change the table are not kept, and all is forgotten when it changes.
-import { latin1 } from '../http1/chars.ts'
 import { MAX_REMEMBERED_BLOCK_BYTES, MAX_REMEMBERED_BLOCKS } from './limits.ts'
 
 /** Up to here a loop is faster than a call. */
 const SHORT_BYTES = 96
 
+interface Entry<T> {
+  readonly hash: number
+  readonly bytes: Buffer
+  readonly meaning: T
+}
+
+/** A block is kept when it comes for the second time: most of those that never repeat cost no memory. */
 export class BlockMemo<T> {
-  private lastBytes: Buffer | undefined
-  private lastMeaning: T | undefined
-  private meanings: Map<string, T> | undefined
+  private entries: (Entry<T> | undefined)[] | undefined
+  /** By slot: hash of the latest block that was seen once. */
+  private seen: Int32Array | undefined
+  /** Of the block of the latest `find`. */
+  private hash = 0
 
   find(b: Buffer, start: number, end: number): T | undefined {
-    const last = this.lastBytes
-    if (last?.length === end - start && isEqual(last, b, start)) return this.lastMeaning
-    if (this.meanings === undefined || end - start > MAX_REMEMBERED_BLOCK_BYTES) return undefined
-    const meaning = this.meanings.get(latin1(b, start, end))
-    return meaning
+    if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return undefined
+    this.hash = hashOf(b, start, end)
+    const entry = this.entries?.[this.hash & (MAX_REMEMBERED_BLOCKS - 1)]
+    if (entry?.hash !== this.hash || !isEqual(entry.bytes, b, start, end)) return undefined
+    return entry.meaning
   }
 
+  /** Only after `find` of the same block found nothing. */
   add(b: Buffer, start: number, end: number, meaning: T): void {
     if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return
-    if (this.lastBytes === undefined) {
-      this.lastBytes = Buffer.from(b.subarray(start, end))
-      this.lastMeaning = meaning
+    const { hash } = this
+    const slot = hash & (MAX_REMEMBERED_BLOCKS - 1)
+    this.seen ??= new Int32Array(MAX_REMEMBERED_BLOCKS)
+    if (this.seen[slot] !== hash) {
+      this.seen[slot] = hash
       return
     }
-    this.meanings ??= new Map()
-    if (this.meanings.size >= MAX_REMEMBERED_BLOCKS) this.meanings.clear()
-    this.meanings.set(latin1(b, start, end), meaning)
+    this.entries ??= new Array<Entry<T> | undefined>(MAX_REMEMBERED_BLOCKS).fill(undefined)
+    this.entries[slot] = { hash, bytes: Buffer.from(b.subarray(start, end)), meaning }
   }
 
   clear(): void {
-    if (this.lastBytes === undefined) return
-    this.lastBytes = undefined
-    this.lastMeaning = undefined
-    this.meanings = undefined
+    this.entries = undefined
+    this.seen?.fill(0)
   }
 }
 
-function isEqual(known: Buffer, b: Buffer, start: number): boolean {
+/** FNV-1a: equality is decided by the bytes, so collisions cost time only. */
+function hashOf(b: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5 | 0
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ b[i]!, 0x01000193)
+  return hash ^ (hash >>> 15)
+}
+
+function isEqual(known: Buffer, b: Buffer, start: number, end: number): boolean {
   const { length } = known
-  if (length > SHORT_BYTES) return known.compare(b, start, start + length) === 0
+  if (length !== end - start) return false
+  if (length > SHORT_BYTES) return known.compare(b, start, end) === 0
   for (let i = 0; i < length; i++) if (known[i] !== b[start + i]) return false
   return true
 }
