@@ -19,7 +19,7 @@ export interface CompareOptions {
 }
 
 export async function runCompare({ isQuick, only, clang }: CompareOptions): Promise<void> {
-  const load = isQuick ? { rounds: 1, seconds: 2 } : { rounds: 5, seconds: 5 }
+  const load = isQuick ? { rounds: 1, seconds: 2 } : { rounds: 3, seconds: 4 }
   const modes: ModeResult[] = []
   console.log('direct: cost')
   const direct = await measureCost(undefined, load)
