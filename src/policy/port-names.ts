@@ -11,6 +11,8 @@ export interface PortNamer {
 
 export class PortNames {
   readonly #byIdentity = new Map<Identity, Map<EndpointId, readonly PortName[]>>()
+  /** What endpoints that left named, for identities that their addresses may still have. */
+  readonly #kept = new Map<Identity, PortName[]>()
   /** Of each identity; undefined = to be made. */
   readonly #tables = new Map<Identity, readonly PortName[]>()
 
@@ -23,12 +25,28 @@ export class PortNames {
     return concerned.some((identity, i) => portTableKey(this.portsOf(identity)) !== old[i])
   }
 
-  /** What any endpoint of the identity names, without repetitions, sorted. */
+  /** Until `release`, names of the identities outlive the endpoints that gave them. */
+  hold(identities: readonly Identity[]): void {
+    for (const identity of identities) if (!this.#kept.has(identity)) this.#kept.set(identity, [])
+  }
+
+  /** The reverse of `hold`. True when an identity has other names now. */
+  release(identities: readonly Identity[]): boolean {
+    const old = identities.map((identity) => portTableKey(this.portsOf(identity)))
+    for (const identity of identities) {
+      this.#kept.delete(identity)
+      this.#tables.delete(identity)
+    }
+    return identities.some((identity, i) => portTableKey(this.portsOf(identity)) !== old[i])
+  }
+
+  /** What any endpoint of the identity names, or named if it is held, without repetitions, sorted. */
   portsOf(identity: Identity): readonly PortName[] {
     const known = this.#tables.get(identity)
     if (known !== undefined) return known
     const unique = new Map<string, PortName>()
-    for (const port of [...(this.#byIdentity.get(identity)?.values() ?? [])].flat()) {
+    const named = [...(this.#byIdentity.get(identity)?.values() ?? [])].flat()
+    for (const port of [...named, ...(this.#kept.get(identity) ?? [])]) {
       unique.set(portTableKey([port]), port)
     }
     const table = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port)
@@ -36,9 +54,10 @@ export class PortNames {
     return table
   }
 
-  /** Identities whose endpoints name any port, sorted. */
+  /** Identities whose endpoints name any port, or did while they were held, sorted. */
   withPorts(): readonly Identity[] {
-    return [...this.#byIdentity.keys()].sort((a, b) => a - b)
+    const kept = [...this.#kept].filter(([, ports]) => ports.length > 0).map(([identity]) => identity)
+    return [...new Set([...this.#byIdentity.keys(), ...kept])].sort((a, b) => a - b)
   }
 
   #remember({ id, identity }: PortNamer, ports: readonly PortName[]): void {
@@ -49,6 +68,7 @@ export class PortNames {
 
   #forget({ id, identity }: PortNamer): void {
     const tables = this.#byIdentity.get(identity)
+    this.#kept.get(identity)?.push(...(tables?.get(id) ?? []))
     tables?.delete(id)
     if (tables?.size === 0) this.#byIdentity.delete(identity)
     this.#tables.delete(identity)

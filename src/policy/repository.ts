@@ -240,7 +240,11 @@ export class PolicyRepository {
     const wasLocal = new Set(concerned.filter((identity) => this.#identities.has(identity)))
     for (const { identity } of addPeers) this.#held.add(identity)
     for (const identity of removePeers) this.#held.delete(identity)
-    this.#moveEndpoints(moves)
+    // Their addresses may have the identity for a while: until then a rule for a named port must cover it.
+    this.#ports.hold(addPeers.map(({ identity }) => identity))
+    const haveNamesMoved = this.#moveEndpoints(moves)
+    const haveNamesGone = this.#ports.release(removePeers)
+    if (haveNamesMoved || haveNamesGone) this.#peerPortsChanged()
 
     const isLocal = (identity: Identity): boolean => {
       return (this.#identities.get(identity)?.endpoints.size ?? 0) > 0
@@ -262,7 +266,8 @@ export class PolicyRepository {
     return { addedIdentities, removedIdentities }
   }
 
-  #moveEndpoints(moves: readonly Move[]): void {
+  /** True when an identity names other ports now. */
+  #moveEndpoints(moves: readonly Move[]): boolean {
     let portsChanged = false
     for (const { id, before, after } of moves) {
       if (before !== undefined) {
@@ -280,7 +285,10 @@ export class PolicyRepository {
       if (known !== undefined) known.endpoints.add(id)
       else this.#identities.set(after.identity, makeLocal(after.labels, id))
     }
-    if (!portsChanged) return
+    return portsChanged
+  }
+
+  #peerPortsChanged(): void {
     for (const { rules } of this.#policies.values()) {
       for (const rule of rules) if (rule.usesPeerPorts) rule.peerPortsChanged()
     }

@@ -115,3 +115,29 @@ t.test('new addresses are a change of the endpoint', async (t) => {
   t.same(endpoints[0]?.after?.networkPolicy.endpointIps, ['10.0.0.2'])
   t.equal(repository.update({ setEndpoints: [{ ...base, addresses: ['10.0.0.2'] }] }).endpoints.length, 0)
 })
+
+t.test('an identity that is held keeps the port names of endpoints that left it', async (t) => {
+  const db = { labels: { app: 'db' }, ports: { sql: 5432 } }
+  const world = new PolicyWorld({ server: { labels: { app: 'server' } }, db })
+  world.setPolicies(
+    policyText({
+      endpointSelector: { matchLabels: { app: 'server' } },
+      egress: [{ toEntities: ['all'] }],
+      egressDeny: [{ toEntities: ['all'], toPorts: [{ ports: [{ port: 'sql', protocol: 'TCP' }] }] }],
+    }),
+  )
+  const peer = world.identityOf('db')
+  const labels = world.repository.labelsOf(peer)
+  if (labels === undefined) throw new Error('db has labels')
+  const isDenied = (): boolean =>
+    world
+      .policyOf('server')
+      .mapEntries.some(
+        ({ identity, port, verdict }) => identity === peer && port === 5432 && verdict === 'deny',
+      )
+  world.repository.update({ addPeers: [{ identity: peer, labels }] })
+  world.setEndpoint('db', { labels: { app: 'renamed' }, ports: { sql: 5433 } })
+  t.ok(isDenied(), 'the address of the endpoint may still have the identity')
+  world.repository.update({ removePeers: [peer] })
+  t.notOk(isDenied(), 'nobody has it any more')
+})
