@@ -61,12 +61,15 @@ export class AccessLog {
   }
 
   connection(facts: ConnectionFacts): ConnectionLog {
-    const format = new ConnectionRecord(facts, this.#parts)
-    return {
-      record: (exchange, revision) => {
-        this.#add(format.format(exchange, revision, this.#timestamps.format(this.#now())))
-      },
-    }
+    return new LoggedConnection(facts, this.#parts, this)
+  }
+
+  /** Called by the connections. */
+  add(record: ConnectionRecord, exchange: HttpExchange, revision: number): void {
+    this.#pending += record.format(exchange, revision, this.#timestamps.format(this.#now()))
+    this.#records++
+    if (this.#pending.length >= this.#flushBytes) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), this.#flushMs).unref()
   }
 
   flush(): void {
@@ -94,11 +97,18 @@ export class AccessLog {
     if (latin1.length > this.#buffer.length) return Buffer.from(latin1, 'latin1')
     return this.#buffer.subarray(0, this.#buffer.write(latin1, 'latin1'))
   }
+}
 
-  #add(line: string): void {
-    this.#pending += line
-    this.#records++
-    if (this.#pending.length >= this.#flushBytes) this.flush()
-    else this.#timer ??= setTimeout(() => this.flush(), this.#flushMs).unref()
+/** One object per connection: thousands lie idle. */
+class LoggedConnection extends ConnectionRecord implements ConnectionLog {
+  readonly #log: AccessLog
+
+  constructor(facts: ConnectionFacts, parts: RecordParts, log: AccessLog) {
+    super(facts, parts)
+    this.#log = log
+  }
+
+  record(exchange: HttpExchange, revision: number): void {
+    this.#log.add(this, exchange, revision)
   }
 }

@@ -17,7 +17,8 @@ export interface ConnectionFacts {
 }
 
 export class ConnectionRecord {
-  readonly #facts: ConnectionFacts
+  readonly #destination: string
+  readonly #destinationPort: number
   readonly #parts: RecordParts
   /** Addresses and ports. */
   readonly #connection: string
@@ -34,10 +35,11 @@ export class ConnectionRecord {
   /** @param parts shared by all connections. */
   constructor(facts: ConnectionFacts, parts = new RecordParts()) {
     const { sourceAddress, destinationAddress, sourcePort, destinationPort } = facts
-    this.#facts = facts
+    this.#destination = destinationAddress
+    this.#destinationPort = destinationPort
     this.#parts = parts
     this.#connection = flat(
-      `"IP":{"source":"${sourceAddress}","destination":"${destinationAddress}","ipVersion":"${isIPv6(facts) ? 'IPv6' : 'IPv4'}"}` +
+      `"IP":{"source":"${sourceAddress}","destination":"${destinationAddress}","ipVersion":"${isIPv6(destinationAddress) ? 'IPv6' : 'IPv4'}"}` +
         `,"l4":{"TCP":{"source_port":${sourcePort},"destination_port":${destinationPort}}},`,
     )
     this.#ends = parts.ends(facts.source, facts.destination)
@@ -61,7 +63,7 @@ export class ConnectionRecord {
     if (host !== this.#host || this.#hostText === '') {
       this.#host = host
       // HTTP/1.0 may name no host; the URL then shows where the request went.
-      this.#hostText = host === '' ? authorityOf(this.#facts) : jsonEscape(host)
+      this.#hostText = host === '' ? this.#authority() : jsonEscape(host)
     }
     if (method !== this.#method) {
       this.#method = method
@@ -83,6 +85,11 @@ export class ConnectionRecord {
       `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${firstByte}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
     )
   }
+
+  #authority(): string {
+    const address = this.#destination
+    return `${isIPv6(address) ? `[${address}]` : address}:${this.#destinationPort}`
+  }
 }
 
 /** Never negative. */
@@ -90,11 +97,6 @@ function nanoseconds(ms: number): number {
   return Math.max(0, Math.round(ms * 1e6))
 }
 
-function isIPv6({ destinationAddress }: ConnectionFacts): boolean {
-  return destinationAddress.includes(':')
-}
-
-function authorityOf(facts: ConnectionFacts): string {
-  const { destinationAddress, destinationPort } = facts
-  return `${isIPv6(facts) ? `[${destinationAddress}]` : destinationAddress}:${destinationPort}`
+function isIPv6(address: string): boolean {
+  return address.includes(':')
 }

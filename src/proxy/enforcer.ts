@@ -185,8 +185,11 @@ class EnforcedConnection implements Listed {
 
   openSession(steps: Steps): ProtocolParser {
     const enforcer = this.#enforcer
-    if (!this.#isOpaque) return enforcer.openSession(steps, this.#judge, this.#onExchange)
-    return new Observer(steps, (unheeded) => enforcer.openSession(unheeded, this.#judge, this.#onObserved))
+    const judge = (request: HttpRequest): Verdict => this.#judge(request)
+    if (!this.#isOpaque) return enforcer.openSession(steps, judge, (exchange) => this.#onExchange(exchange))
+    return new Observer(steps, (unheeded) =>
+      enforcer.openSession(unheeded, judge, (exchange) => this.#onObserved(exchange)),
+    )
   }
 
   /**
@@ -205,11 +208,12 @@ class EnforcedConnection implements Listed {
     return snapshot.connection(this.#enforcer.endsOf(this.#steered, this.#accepted))
   }
 
-  readonly #judge = (request: HttpRequest): Verdict =>
-    this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
+  #judge(request: HttpRequest): Verdict {
+    return this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
+  }
 
   /** What would have ended a judged connection ended nothing here. */
-  readonly #onObserved = (exchange: HttpExchange): void => {
+  #onObserved(exchange: HttpExchange): void {
     const isOver = exchange.error === '' || isEndedByPeer(exchange.error)
     if (isOver) return this.#onExchange(exchange)
     const { policy } = this
@@ -217,7 +221,7 @@ class EnforcedConnection implements Listed {
     this.#onExchange({ ...exchange, status: 0, responseBytes: 0, error: '', verdict })
   }
 
-  readonly #onExchange = (exchange: HttpExchange): void => {
+  #onExchange(exchange: HttpExchange): void {
     this.#enforcer.count(exchange)
     this.#log ??= this.#enforcer.logConnection(this.#steered, this.#accepted)
     this.#log.record(exchange, this.#revision)

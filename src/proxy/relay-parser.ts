@@ -3,7 +3,7 @@
 import type { Clock } from './io/types.ts'
 import { ORIGINAL, REPLY, type FlowDirection, type ProtocolParser, type Steps } from '../l7rules/parser.ts'
 import { Gather } from './gather.ts'
-import { ByteQueue } from './io/byte-queue.ts'
+import { ByteQueue, NO_BYTES } from './io/byte-queue.ts'
 
 export type ParserFactory = (steps: Steps) => ProtocolParser
 
@@ -53,8 +53,8 @@ export class RelayParser implements Steps {
   readonly #clock: Clock
   readonly #maxRetainedBytes: number
   readonly #gather: Gather
-  readonly #retainedOriginal = new ByteQueue()
-  readonly #retainedReply = new ByteQueue()
+  #retainedOriginal = NO_BYTES
+  #retainedReply = NO_BYTES
   /** The parser takes no further steps. */
   #isOver = false
   #errorCode = ''
@@ -102,7 +102,7 @@ export class RelayParser implements Steps {
     const retained = this.#retained(direction)
     if (retained.length === 0) {
       this.#offer(direction, buffer, start, end)
-      retained.append(buffer, this.#cursor, end)
+      if (this.#cursor < end) this.#retain(direction, buffer, this.#cursor, end)
     } else {
       retained.append(buffer, start, end)
       this.#offerRetained(direction)
@@ -184,6 +184,14 @@ export class RelayParser implements Steps {
 
   #retained(direction: FlowDirection): ByteQueue {
     return direction === ORIGINAL ? this.#retainedOriginal : this.#retainedReply
+  }
+
+  #retain(direction: FlowDirection, buffer: Buffer, start: number, end: number): void {
+    if (this.#retained(direction) === NO_BYTES) {
+      if (direction === ORIGINAL) this.#retainedOriginal = new ByteQueue()
+      else this.#retainedReply = new ByteQueue()
+    }
+    this.#retained(direction).append(buffer, start, end)
   }
 
   #hasFinished(direction: FlowDirection): boolean {

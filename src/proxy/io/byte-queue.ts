@@ -51,3 +51,6 @@ export class ByteQueue {
     this.start = 0
   }
 }
+
+/** Stands for a queue that nothing was ever put into: most never see a byte. Must not be appended to. */
+export const NO_BYTES = new ByteQueue()

@@ -2,7 +2,7 @@
 import type { EventLoop, FdHandler } from './event-loop.ts'
 import type { Socket, SocketHandler } from './types.ts'
 import { ADDRESS_BYTES } from '../../lib/address.ts'
-import { ByteQueue } from './byte-queue.ts'
+import { ByteQueue, NO_BYTES } from './byte-queue.ts'
 import { decodeAddress, decodePort, readLocalEnd } from './sockaddr.ts'
 import {
   addressOf,
@@ -51,7 +51,7 @@ export class TcpSocket implements Socket, FdHandler {
   #handler: SocketHandler | null = null
   #localAddress: Uint8Array | null = null
   #localPort = 0
-  readonly #queue = new ByteQueue()
+  #queue = NO_BYTES
   #isPaused = false
   /** The kernel may hold bytes or a FIN: an edge came that was not read to its end. */
   #isReadable = false
@@ -110,14 +110,19 @@ export class TcpSocket implements Socket, FdHandler {
       return queue.length === 0
     }
     if (this.isConnecting || queue.length > 0) {
-      queue.append(buffer, start, end)
+      this.#enqueue(buffer, start, end)
       return false
     }
     const pointer = buffer === receiveBuffer ? receivePointer : addressOf(buffer)
     const sent = this.#send(pointer + start, end - start)
     if (sent < 0 || sent === end - start) return true
-    queue.append(buffer, start + sent, end)
+    this.#enqueue(buffer, start + sent, end)
     return false
+  }
+
+  #enqueue(buffer: Uint8Array, start: number, end: number): void {
+    if (this.#queue === NO_BYTES) this.#queue = new ByteQueue()
+    this.#queue.append(buffer, start, end)
   }
 
   pause(): void {
