@@ -6,19 +6,27 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { type Load } from './cases.ts'
 import { endProcess } from './child.ts'
 import { maxPairs } from './descriptors.ts'
+import { applyLoad } from './load.ts'
 import { onOthersCore } from './pinning.ts'
 import { rssBytesOf, sum } from './process-stats.ts'
+import { SMALL_PATH } from './rules.ts'
 import { type Variant } from './variants/variant.ts'
 
-/** Open before the first look: what the first connections bring into memory is not theirs alone. */
+/** Comes first: pools and heaps that grow with the first traffic are not what an idle connection costs. */
+const WARM_LOAD: Load = { connections: 16, path: SMALL_PATH, headers: ['Connection: close'] }
+/** Open before the first look, for the same reason. */
 const WARM_CONNECTIONS = 1000
-/** For garbage to be collected and log batches to be written. */
-const SETTLE_MS = 1500
+/** V8 collects a heap that has been idle for eight seconds; before, garbage counts as memory of connections. */
+const SETTLE_MS = 10_000
+/** When the numbers need not be exact. */
+const BRIEF_SETTLE_MS = 1000
 
 export async function holdIdle(
   variant: Variant,
   load: Load,
+  isBrief: boolean,
 ): Promise<{ readonly rssBytes: number; readonly pairBytes: number }> {
+  await applyLoad(variant, WARM_LOAD, isBrief ? 1 : 2)
   const { host, port } = variant.targetOf(load)
   const client = join(packageRoot(), 'dist', 'bench', 'e2e', 'idle-client.js')
   const command = [process.execPath, client, host, String(port), load.path]
@@ -29,7 +37,7 @@ export async function holdIdle(
     const answer = await lines.next()
     if (answer.done === true || Number(answer.value) !== count)
       throw new Error(`idle client through ${variant.name} said ${String(answer.value)}`)
-    await sleep(SETTLE_MS)
+    await sleep(isBrief ? BRIEF_SETTLE_MS : SETTLE_MS)
     return sum(variant.pids.map(rssBytesOf))
   }
   try {

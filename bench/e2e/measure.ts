@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Case } from './cases.ts'
 import { holdIdle } from './idle.ts'
 import { applyLoad, askOnce } from './load.ts'
+import { type Options } from './options.ts'
 import { cpuMicrosOf, rssBytesOf, sum, systemCpuMicros } from './process-stats.ts'
 import { type Variant } from './variants/variant.ts'
 
@@ -22,10 +23,12 @@ export interface Sample {
 /** Sockets of the run before are closed, and the log is written, by then. */
 const SETTLE_MS = 150
 
-export async function measure(variant: Variant, test: Case, seconds: number): Promise<Sample> {
+export async function measure(variant: Variant, test: Case, options: Options): Promise<Sample> {
   await sleep(SETTLE_MS)
   const sample =
-    test.isIdle === true ? await measureIdle(variant, test) : await measureLoad(variant, test, seconds)
+    test.isIdle === true
+      ? await measureIdle(variant, test, options.isQuick)
+      : await measureLoad(variant, test, options.seconds)
   variant.tidy()
   return sample
 }
@@ -54,8 +57,8 @@ async function measureLoad(variant: Variant, test: Case, seconds: number): Promi
   }
 }
 
-async function measureIdle(variant: Variant, test: Case): Promise<Sample> {
-  const { rssBytes, pairBytes } = await holdIdle(variant, test)
+async function measureIdle(variant: Variant, test: Case, isBrief: boolean): Promise<Sample> {
+  const { rssBytes, pairBytes } = await holdIdle(variant, test, isBrief)
   return {
     rps: null,
     cpuUsPerRequest: null,
