@@ -67,8 +67,7 @@ export async function runSuite(options: Options, say: (line: string) => void): P
           say(`round ${round + 1} of ${options.rounds}`)
           for (const test of loads) {
             for (const variant of rotated(variants, round)) {
-              if (variant.canDo(test))
-                record(test, variant.name, await measure(variant, test, options.seconds))
+              if (variant.canDo(test)) record(test, variant.name, await measure(variant, test, options))
             }
           }
         }
@@ -79,7 +78,7 @@ export async function runSuite(options: Options, say: (line: string) => void): P
       say(test.title)
       for (const entry of entries) {
         await withVariants([entry], stages, async ([variant]) => {
-          if (variant!.canDo(test)) record(test, entry.name, await measure(variant!, test, options.seconds))
+          if (variant!.canDo(test)) record(test, entry.name, await measure(variant!, test, options))
         })
       }
     }
