@@ -14,11 +14,12 @@ const USAGE = `usage: npm run compare -- [--quick] [--only MODE[,MODE...]]
   --only   iptables-redirect, iptables-tproxy, nat, tproxy, sk_assign, sk_lookup, hybrid
 `
 
+// Sockets of servers that were killed with their namespaces would keep the process alive.
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  process.exit(await main(process.argv.slice(2)))
 } catch (error) {
   printFailure(error)
-  process.exitCode = 1
+  process.exit(1)
 }
 
 async function main(args) {
@@ -50,8 +51,7 @@ async function main(args) {
   const { runCompare } = await import(join(ROOT, 'dist', 'bench', 'compare', 'main.js'))
   const only = values.only.split(',').filter(Boolean)
   await runCompare({ isQuick: values.quick, only, clang: findClang('clang') })
-  // Sockets of servers that were killed with their namespaces.
-  process.exit(0)
+  return 0
 }
 
 /** Network namespaces and BPF need root; installing and building did not. */

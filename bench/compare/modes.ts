@@ -65,7 +65,11 @@ function reference(kind: 'redirect' | 'tproxy', title: string, rules: (site: Sit
         const child = site.node.spawn([process.execPath, program, kind], {
           stdio: ['ignore', 'pipe', 'inherit'],
         })
-        await once(child.stdout!, 'data')
+        const ended = once(child, 'exit').then(([code]) => {
+          throw new Error(`the proxy of ${title} ended at once: ${String(code)}`)
+        })
+        await Promise.race([once(child.stdout!, 'data'), ended])
+        ended.catch(() => undefined) // later on it is killed on purpose
         return child
       }
       let child = await start()
