@@ -1,24 +1,16 @@
 #!/usr/bin/env node
-// The composition root: the only place that knows agent, proxy and command line at once.
+// The composition root: the only place that knows agent, proxy and command line at once. Parts are loaded by
+// the command that needs them: a worker that was killed has to be back soon.
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { runAgent } from './agent/agent.ts'
-import { lockInstance } from './agent/instance-lock.ts'
-import { Supervisor } from './agent/supervisor.ts'
+import type { AgentOptions as AgentRunOptions } from './agent/agent.ts'
 import type { AgentOptions, ProxyOptions, RunOptions, StandaloneAgentOptions } from './cli/options.ts'
 import { createProgram, runProgram } from './cli/program.ts'
-import { ADMISSION } from './l7rules/admission.ts'
+import type { Finding } from './lib/finding.ts'
 import { createLogger } from './lib/log.ts'
 import { instancePaths } from './lib/paths.ts'
 import { DEFAULT_REDIRECT } from './lib/redirect-mode.ts'
 import { packageVersion } from './lib/version.ts'
-import { runWorker } from './proxy/worker.ts'
-import { removeDatapath } from './redirect/cleanup.ts'
-import { diagnose } from './redirect/doctor/diagnose.ts'
-import { readMachine } from './redirect/doctor/machine.ts'
-import { checkPrivileges } from './redirect/requirements.ts'
-import { testPolicies, traceOffline, validatePolicies } from './rehearsal/commands.ts'
-import { trace } from './trace/trace.ts'
 
 /** Cilium's, which clients may know. */
 const DEFAULT_DENIED_BODY = 'Access denied\r\n'
@@ -47,11 +39,14 @@ function workerArguments(slot: number, options: RunOptions): string[] {
   ]
 }
 
-function startAgent(
+async function startAgent(
   options: AgentOptions & Partial<Pick<StandaloneAgentOptions, 'listen'>>,
-  workers?: Parameters<typeof runAgent>[0]['workers'],
+  workers?: AgentRunOptions['workers'],
 ): Promise<void> {
-  return runAgent({
+  const { runAgent } = await import('./agent/agent.ts')
+  const { ADMISSION } = await import('./l7rules/admission.ts')
+  const { trace } = await import('./trace/trace.ts')
+  await runAgent({
     paths: instancePaths(options.stateDir),
     endpointsFile: options.endpointsFile,
     policiesDir: options.policiesDir,
@@ -66,8 +61,9 @@ function startAgent(
   })
 }
 
-function proxy(options: ProxyOptions): Promise<void> {
-  return runWorker({
+async function proxy(options: ProxyOptions): Promise<void> {
+  const { runWorker } = await import('./proxy/worker.ts')
+  await runWorker({
     paths: instancePaths(options.stateDir),
     slot: options.slot,
     version: packageVersion(),
@@ -80,6 +76,10 @@ function proxy(options: ProxyOptions): Promise<void> {
 }
 
 async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<void> {
+  const { lockInstance } = await import('./agent/instance-lock.ts')
+  const { Supervisor } = await import('./agent/supervisor.ts')
+  const { removeDatapath } = await import('./redirect/cleanup.ts')
+  const { checkPrivileges } = await import('./redirect/requirements.ts')
   const paths = instancePaths(stateDir)
   checkPrivileges()
   const unlock = lockInstance(paths.stateDir)
@@ -97,14 +97,26 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
   process.stdout.write('nothing of Weir is left on this machine\n')
 }
 
+const rehearsal = () => import('./rehearsal/commands.ts')
+
+async function doctor(): Promise<readonly Finding[]> {
+  const { diagnose } = await import('./redirect/doctor/diagnose.ts')
+  const { readMachine } = await import('./redirect/doctor/machine.ts')
+  return diagnose(readMachine())
+}
+
 process.exitCode = await runProgram(
   createProgram({
     run,
     proxy,
     cleanup,
     agent: (options) => startAgent(options),
-    rehearsal: { validatePolicies, traceOffline, testPolicies },
-    doctor: () => diagnose(readMachine()),
+    rehearsal: {
+      validatePolicies: async (paths) => (await rehearsal()).validatePolicies(paths),
+      traceOffline: async (request, files) => (await rehearsal()).traceOffline(request, files),
+      testPolicies: async (suites) => (await rehearsal()).testPolicies(suites),
+    },
+    doctor,
   }),
   process.argv.slice(2),
 )

@@ -42,7 +42,7 @@ export interface Handlers {
   readonly cleanup: (options: CleanupOptions) => Promise<void>
   readonly rehearsal: Rehearsal
   /** What it finds on the machine; needs no agent. */
-  readonly doctor: () => readonly Finding[]
+  readonly doctor: () => readonly Finding[] | Promise<readonly Finding[]>
 }
 
 export type { CliIo, Rehearsal }

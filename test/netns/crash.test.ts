@@ -1,7 +1,7 @@
 // kill -9 of each half and of both: the gate never opens, and what can go on goes on.
 import t from 'tap'
 import { type Cluster, inForce, startCluster } from '../helpers/cluster.ts'
-import { curl, CURL_TIMED_OUT } from '../helpers/curl.ts'
+import { curl } from '../helpers/curl.ts'
 import { startHttpServer } from '../helpers/http-server.ts'
 import { type Namespace } from '../helpers/namespace.ts'
 import { fromPods, networkPolicy, onHttp, onTcp } from '../helpers/network-policy.ts'
@@ -94,8 +94,9 @@ if (canRunPrivileged(t)) {
       const { revision } = await statusOf(weir)
       t.equal((await weir.kill9()).length, 2)
       for (const host of addressesOf(server)) {
+        // No answer: dropped, or reset by a listener that is just being torn down.
         const attempt = await curl(client, urlOf(host, '/ok'), { connectTimeoutMs: SHORT_MS })
-        t.equal(attempt.exitCode, CURL_TIMED_OUT, `L7 is closed, ${host}`)
+        t.equal(attempt.status, 0, `L7 is closed, ${host}`)
         t.equal(await tryDial(client, { host, port: ECHO }, SHORT_MS), 'connected', 'L4 is still allowed')
         t.equal(await tryDial(client, { host, port: 9 }, SHORT_MS), 'timeout', 'and still denied')
       }

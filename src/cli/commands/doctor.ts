@@ -7,13 +7,17 @@ import { formatTable } from '../table.ts'
 import { printable } from '../terminal-text.ts'
 import type { CliIo } from './listing.ts'
 
-export function addDoctorCommand(program: Command, diagnose: () => readonly Finding[], io: CliIo): void {
+export function addDoctorCommand(
+  program: Command,
+  diagnose: () => readonly Finding[] | Promise<readonly Finding[]>,
+  io: CliIo,
+): void {
   const command = program
     .command('doctor')
     .description('check kernel, settings and tools; fails when Weir could not work here')
     .option('-o, --output <format>', 'table or json', outputFlag, 'table')
-  command.action(() => {
-    const findings = diagnose()
+  command.action(async () => {
+    const findings = await diagnose()
     const { output } = command.opts<{ output: OutputFormat }>()
     io.stdout.write(output === 'json' ? `${JSON.stringify({ findings }, undefined, 2)}\n` : format(findings))
     const blocking = findings.filter(({ state }) => state === 'blocking')
