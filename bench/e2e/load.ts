@@ -3,16 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Load } from './cases.ts'
 import { applyHttp2Load } from './load-http2.ts'
+import { type LoadResult } from './load-result.ts'
 import { onOthersCore } from './pinning.ts'
 import { pathsUnder } from './rules.ts'
 import { type Variant } from './variants/variant.ts'
-
-export interface LoadResult {
-  readonly requests: number
-  readonly seconds: number
-  readonly p50Us: number
-  readonly p99Us: number
-}
 
 interface Report {
   readonly requests: number

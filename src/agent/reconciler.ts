@@ -78,7 +78,8 @@ export class Reconciler {
     this.#options = options
     this.#policies = new PolicyTransitions(options.prefixAllocator)
     this.#ipcache = new Ipcache(options.datapath)
-    this.#firstRevision = options.datapath.revision()
+    // Never 0, which workers take for none: also without endpoints and policies there is something to publish.
+    this.#firstRevision = asRevision(options.datapath.revision() + 1)
   }
 
   get repository(): PolicyRepository {

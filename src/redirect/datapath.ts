@@ -63,6 +63,8 @@ export interface DatapathOptions {
 export function openDatapath(options: DatapathOptions): Datapath {
   checkRequirements(options.paths.bpffsDir)
   checkRedirect(options)
+  // Once for nobody: a kernel that refuses it must be found out before anything is said to be enforced.
+  BpfObject.load('tc_endpoint', { bpffsDir: options.paths.bpffsDir }).close()
   return new KernelDatapath(options, ensureSteering(options.paths, options.redirect))
 }
 

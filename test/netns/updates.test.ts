@@ -192,6 +192,22 @@ if (canRunPrivileged(t)) {
       await inForce(weir, () => weir.writeEndpoints(endpoints))
     })
   })
+
+  t.test('without endpoints and policies Weir is ready, and takes what comes', async (t) => {
+    const { weir, pods } = await startCluster(t, { pods: [], strangers: ['client', 'server'] })
+    const { client, server } = pods
+    const site = await startHttpServer(server, { port: WEB })
+    t.teardown(() => site.close())
+    t.equal((await curl(client, urlOf(server.v4, '/a'))).status, 200, 'nobody is under policy')
+    await inForce(weir, () => {
+      weir.writePolicy('server.yaml', allowing(web('/b')))
+      weir.writeEndpoints([endpointOf(client, { app: 'client' }), endpointOf(server, { app: 'server' })])
+    })
+    await waitFor(async () => (await curl(client, urlOf(server.v6, '/a'))).status === 403, {
+      what: 'the policy to be enforced',
+    })
+    t.equal((await curl(client, urlOf(server.v6, '/b'))).status, 200)
+  })
 }
 
 function bytesAt(echo: EchoListener): number {
