@@ -11,7 +11,7 @@ import { canRunPrivileged } from '../helpers/privileges.ts'
 import { RawHttpClient } from '../helpers/raw-http.ts'
 import { steadyRequests } from '../helpers/steady-requests.ts'
 import { listenAndEcho, tryDial } from '../helpers/tcp.ts'
-import { WeirProcess } from '../helpers/weir-process.ts'
+import { weirCommand, WeirProcess } from '../helpers/weir-process.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const SHORT_MS = 200
@@ -47,6 +47,7 @@ if (canRunPrivileged(t)) {
       t.equal((await live.response()).status, 200)
       const hammer = hammerWith(client, addressesOf(server), '/forbidden')
       await waitFor(() => hammer.answers.includes(403), { what: 'a denied request' })
+      const limitMs = await healLimitMs()
       const killedMs = performance.now()
       const pids = await weir.kill9('proxy')
       t.equal(pids.length, 1)
@@ -56,7 +57,7 @@ if (canRunPrivileged(t)) {
         what: 'another worker',
       })
       const healedMs = performance.now() - killedMs
-      t.ok(healedMs < HEAL_MS, `healed after ${Math.round(healedMs)} ms`)
+      t.ok(healedMs < limitMs, `healed after ${Math.round(healedMs)} of ${Math.round(limitMs)} ms`)
       const before = hammer.answers.length
       await waitFor(() => hammer.answers.slice(before).includes(403), { what: 'a judged request' })
       const answers = await hammer.stop()
@@ -140,6 +141,16 @@ if (canRunPrivileged(t)) {
     t.equal(site.requests.length, 40)
     await waitFor(() => pidsOf(weir, 'proxy').length === 2, { what: 'the second worker to be back' })
   })
+}
+
+/**
+ * A second, where `weir --version` takes a quarter of one or less (idle: 0.15 s). A machine that is busy with
+ * other things as well starts a worker no faster than anything else.
+ */
+async function healLimitMs(): Promise<number> {
+  const startedMs = performance.now()
+  await weirCommand(['--version'])
+  return Math.max(HEAL_MS, 4 * (performance.now() - startedMs))
 }
 
 async function statusCode(from: Namespace, to: string, path: string): Promise<number> {
