@@ -85,7 +85,10 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     upstreamReceivedBytes: 0,
     upstreamSentBytes: 0,
   }
-  readonly #options: RelayOptions
+  readonly #clock: Clock
+  readonly #wheel: TimerWheel
+  readonly #limits: RelayLimits
+  readonly #onClosed: RelayOptions['onClosed']
   readonly #parser: RelayParser | null
   readonly #timer = new WheelTimer(this)
   #parserTimer: WheelTimer | null = null
@@ -103,7 +106,10 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   #drainedBytes = 0
 
   constructor(options: RelayOptions) {
-    this.#options = options
+    this.#clock = options.clock
+    this.#wheel = options.wheel
+    this.#limits = options.limits
+    this.#onClosed = options.onClosed
     this.downstream = options.downstream
     this.upstream = options.upstream
     this.#activeMs = options.clock.nowMs
@@ -120,7 +126,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   start(): void {
     this.downstream.setHandler(new Side(this, ORIGINAL))
     this.upstream.setHandler(new Side(this, REPLY))
-    this.#arm('connect', this.#options.limits.connectMs)
+    this.#arm('connect', this.#limits.connectMs)
     this.#parser?.start()
   }
 
@@ -135,12 +141,12 @@ class Pair implements Relay, ParserOutput, TimerOwner {
 
   connected(): void {
     if (this.#state !== 'open') return
-    if (this.#timerPurpose === 'connect') this.#options.wheel.clear(this.#timer)
+    if (this.#timerPurpose === 'connect') this.#wheel.clear(this.#timer)
     this.#watchHalfClosed()
   }
 
   received(direction: FlowDirection, buffer: Buffer, start: number, end: number): void {
-    this.#activeMs = this.#options.clock.nowMs
+    this.#activeMs = this.#clock.nowMs
     if (direction === ORIGINAL) this.stats.downstreamReceivedBytes += end - start
     else this.stats.upstreamReceivedBytes += end - start
     if (this.#state === 'draining') return this.#discard(end - start)
@@ -149,7 +155,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   }
 
   ended(direction: FlowDirection): void {
-    this.#activeMs = this.#options.clock.nowMs
+    this.#activeMs = this.#clock.nowMs
     if (this.#state === 'open') {
       if (this.#parser === null) this.finish(direction)
       else this.#parser.end(direction)
@@ -159,7 +165,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   }
 
   drained(direction: FlowDirection): void {
-    this.#activeMs = this.#options.clock.nowMs
+    this.#activeMs = this.#clock.nowMs
     this.#release(direction, HOLD_ANSWERS_UNREAD)
     this.#release(opposite(direction), HOLD_RECEIVER_FULL)
     this.#closeIfDone()
@@ -169,7 +175,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
   hungUp(direction: FlowDirection): void {
     if (this.#state !== 'open') return
     this.#reason = resetReason(direction)
-    this.#arm('hangup', this.#options.limits.hangupMs)
+    this.#arm('hangup', this.#limits.hangupMs)
   }
 
   /** Nothing of it waits to be sent: it was read to its end, and reading stops while the other has a queue. */
@@ -191,7 +197,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     this.#hold(direction, HOLD_RECEIVER_FULL)
     // Its own requests make these answers: who does not read them gets no more.
     const receiver = opposite(direction)
-    if (this.#socket(receiver).queuedBytes > this.#options.limits.maxUnreadAnswerBytes) {
+    if (this.#socket(receiver).queuedBytes > this.#limits.maxUnreadAnswerBytes) {
       this.#hold(receiver, HOLD_ANSWERS_UNREAD)
     }
   }
@@ -285,12 +291,12 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     this.downstream.shutdown()
     this.#holds &= ~(ALL_HOLDS << (ORIGINAL * HOLD_BITS))
     this.downstream.resume()
-    this.#arm('drain', this.#options.limits.drainMs)
+    this.#arm('drain', this.#limits.drainMs)
   }
 
   #discard(bytes: number): void {
     this.#drainedBytes += bytes
-    if (this.#drainedBytes <= this.#options.limits.drainMaxBytes) return
+    if (this.#drainedBytes <= this.#limits.drainMaxBytes) return
     this.downstream.close()
     this.#conclude(this.#reason, this.#detail)
   }
@@ -307,27 +313,26 @@ class Pair implements Relay, ParserOutput, TimerOwner {
 
   #conclude(reason: CloseReason, detail: string): void {
     this.#state = 'closed'
-    const { wheel, onClosed } = this.#options
-    wheel.clear(this.#timer)
-    if (this.#parserTimer !== null) wheel.clear(this.#parserTimer)
+    this.#wheel.clear(this.#timer)
+    if (this.#parserTimer !== null) this.#wheel.clear(this.#parserTimer)
     this.#parser?.close()
-    onClosed(this, reason, detail)
+    this.#onClosed(this, reason, detail)
   }
 
   #arm(purpose: TimerPurpose, delayMs: number): void {
     this.#timerPurpose = purpose
-    this.#options.wheel.set(this.#timer, this.#options.clock.nowMs, delayMs)
+    this.#wheel.set(this.#timer, this.#clock.nowMs, delayMs)
   }
 
   /** Any other purpose comes first; each is shorter. */
   #watchHalfClosed(): void {
     if (this.#state !== 'open' || this.#timer.isSet) return
     if (!this.downstream.isEnded && !this.upstream.isEnded) return
-    this.#arm('half-closed', this.#options.limits.halfClosedIdleMs)
+    this.#arm('half-closed', this.#limits.halfClosedIdleMs)
   }
 
   #halfClosedTimeout(): void {
-    const leftMs = this.#activeMs + this.#options.limits.halfClosedIdleMs - this.#options.clock.nowMs
+    const leftMs = this.#activeMs + this.#limits.halfClosedIdleMs - this.#clock.nowMs
     if (leftMs > 0) this.#arm('half-closed', leftMs)
     else this.abort('HALF_CLOSED_IDLE')
   }
@@ -337,8 +342,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     this.#parserTimer ??= new WheelTimer(this)
     if (this.#parserTimer.isSet && this.#parserTimerMs <= deadlineMs) return
     this.#parserTimerMs = deadlineMs
-    const { wheel, clock } = this.#options
-    wheel.set(this.#parserTimer, clock.nowMs, deadlineMs - clock.nowMs)
+    this.#wheel.set(this.#parserTimer, this.#clock.nowMs, deadlineMs - this.#clock.nowMs)
   }
 
   #parserTimeout(): void {
@@ -346,7 +350,7 @@ class Pair implements Relay, ParserOutput, TimerOwner {
     if (parser === null || this.#state !== 'open') return
     const { deadlineMs } = parser
     if (deadlineMs === Number.POSITIVE_INFINITY) return
-    if (deadlineMs > this.#options.clock.nowMs) this.#armParserTimer(deadlineMs)
+    if (deadlineMs > this.#clock.nowMs) this.#armParserTimer(deadlineMs)
     else parser.expire()
   }
 }

@@ -44,15 +44,28 @@ export function prepareSockaddr(): void {
   length[0] = SOCKADDR_IN6_BYTES
 }
 
-/** A fresh copy of the address that the kernel wrote: 16 bytes, IPv4 mapped. */
+/** The address that the kernel wrote: 16 bytes, IPv4 mapped. Others may hold the same object: do not change it. */
 export function decodeAddress(): Uint8Array {
+  if (readFamily() === AF_INET) return ipv4Address()
   const address = new Uint8Array(ADDRESS_BYTES)
-  if (readFamily() === AF_INET6) {
-    for (let i = 0; i < ADDRESS_BYTES; i++) address[i] = area[8 + i] ?? 0
-    return address
-  }
+  for (let i = 0; i < ADDRESS_BYTES; i++) address[i] = area[8 + i]!
+  return address
+}
+
+/** IPv4 addresses by their number: few peers make many connections, and each array takes 200 bytes. */
+const known = new Map<number, Uint8Array>()
+/** Then all are forgotten. */
+const MAX_KNOWN = 4096
+
+function ipv4Address(): Uint8Array {
+  const number = ((area[4]! << 24) | (area[5]! << 16) | (area[6]! << 8) | area[7]!) >>> 0
+  const found = known.get(number)
+  if (found !== undefined) return found
+  const address = new Uint8Array(ADDRESS_BYTES)
   address.set(MAPPED_PREFIX)
-  for (let i = 0; i < 4; i++) address[12 + i] = area[4 + i] ?? 0
+  for (let i = 0; i < 4; i++) address[12 + i] = area[4 + i]!
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(number, address)
   return address
 }
 

@@ -242,6 +242,7 @@ export class TcpSocket implements Socket, FdHandler {
     if (sent < 0) return
     queue.consume(sent)
     if (queue.length > 0) return
+    this.#queue = NO_BYTES
     if (this.#isFinRequested) this.#sendFin()
     this.#handler?.onDrain()
   }
