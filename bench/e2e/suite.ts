@@ -3,6 +3,7 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { type Case, SUITES } from './cases.ts'
 import { measure, type Sample, warmUp } from './measure.ts'
 import { type Options } from './options.ts'
+import { MAIN, RULE_SETS, type RuleSet } from './rules.ts'
 import { Stage } from './stage.ts'
 import { type Measured } from './statistics.ts'
 import { direct } from './variants/direct.ts'
@@ -13,7 +14,8 @@ import { startWeir } from './variants/weir.ts'
 
 interface Entry {
   readonly name: string
-  readonly start: (stages: Stages) => Promise<Variant>
+  /** `sets`: what it enforces. */
+  readonly start: (stages: Stages, sets: readonly RuleSet[]) => Promise<Variant>
 }
 
 /** Stages by name, made when somebody needs them. */
@@ -58,7 +60,7 @@ export async function runSuite(options: Options, say: (line: string) => void): P
   try {
     const loads = tests.filter(({ isIdle }) => isIdle !== true)
     if (loads.length > 0) {
-      await withVariants(entries, stages, async (variants) => {
+      await withVariants(entries, stages, RULE_SETS, async (variants) => {
         say('warming up')
         for (const variant of variants) {
           for (const test of loads) if (variant.canDo(test)) await warmUp(variant, test, options.isQuick)
@@ -73,11 +75,12 @@ export async function runSuite(options: Options, say: (line: string) => void): P
         }
       })
     }
-    // Each in a fresh process: memory that earlier load has left would hide what a connection takes.
+    // Each in a fresh process with few rules: memory that load and large rule sets have left would hide what a
+    // connection takes.
     for (const test of tests.filter(({ isIdle }) => isIdle === true)) {
       say(test.title)
       for (const entry of entries) {
-        await withVariants([entry], stages, async ([variant]) => {
+        await withVariants([entry], stages, [MAIN], async ([variant]) => {
           if (variant!.canDo(test)) record(test, entry.name, await measure(variant!, test, options))
         })
       }
@@ -93,11 +96,12 @@ export async function runSuite(options: Options, say: (line: string) => void): P
 async function withVariants(
   entries: readonly Entry[],
   stages: Stages,
+  sets: readonly RuleSet[],
   action: (variants: readonly Variant[]) => Promise<void>,
 ): Promise<void> {
   const variants: Variant[] = []
   try {
-    for (const entry of entries) variants.push(await entry.start(stages))
+    for (const entry of entries) variants.push(await entry.start(stages, sets))
     await action(variants)
   } finally {
     await Promise.all(variants.map((variant) => variant.stop()))
@@ -107,18 +111,23 @@ async function withVariants(
 function selectEntries({ proxies, envoy, other, isQuick, nodeFlags }: Options): Entry[] {
   const weir = (name: string, root: string, hasAccessLog: boolean): Entry => ({
     name,
-    start: async (stages) => startWeir(await stages.get(name), { name, root, hasAccessLog, nodeFlags }),
+    start: async (stages, sets) =>
+      startWeir(await stages.get(name), { name, root, hasAccessLog, nodeFlags, sets }),
   })
   const entries: Entry[] = [
     { name: 'direct', start: async (stages) => direct(await stages.get('plain')) },
-    { name: 'haproxy-tcp', start: async (stages) => startHaproxy(await stages.get('plain'), 'tcp') },
-    { name: 'haproxy-http', start: async (stages) => startHaproxy(await stages.get('plain'), 'http') },
+    { name: 'haproxy-tcp', start: async (stages) => startHaproxy(await stages.get('plain'), 'tcp', [MAIN]) },
+    {
+      name: 'haproxy-http',
+      start: async (stages, sets) => startHaproxy(await stages.get('plain'), 'http', sets),
+    },
     weir('weir', packageRoot(), true),
   ]
   if (!isQuick || proxies.includes('weir-nolog')) entries.push(weir('weir-nolog', packageRoot(), false))
   if (other !== undefined) entries.push(weir('weir-other', other, true))
   if (envoy !== undefined) {
-    entries.push({ name: 'envoy', start: async (stages) => startEnvoy(await stages.get('plain'), envoy) })
+    const start: Entry['start'] = async (stages, sets) => startEnvoy(await stages.get('plain'), envoy, sets)
+    entries.push({ name: 'envoy', start })
   }
   const selected = entries.filter(({ name }) => proxies.length === 0 || proxies.includes(name))
   if (selected.length === 0) throw new Error(`--proxy ${proxies.join(', ')}: no such proxy`)

@@ -15,6 +15,7 @@ export function direct(stage: Stage): Variant {
       load.rules === undefined &&
       load.isIdle !== true,
     targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
+    restMs: 0,
     tidy: () => undefined,
     stop: () => Promise.resolve(),
   }

@@ -12,12 +12,16 @@ import { type Variant } from './variant.ts'
 const FIRST_PORT = FIRST_PROXY_PORT + 200
 const TYPE = 'type.googleapis.com/envoy'
 
-export async function startEnvoy(stage: Stage, executable: string): Promise<Variant> {
+export async function startEnvoy(
+  stage: Stage,
+  executable: string,
+  sets: readonly RuleSet[],
+): Promise<Variant> {
   const directory = join(stage.node.workDir, 'envoy')
   mkdirSync(directory, { recursive: true })
   const file = join(directory, 'envoy.json')
-  const listeners = RULE_SETS.map((set) => listener(stage, set))
-  const clusters = RULE_SETS.map((set) => cluster(stage, set))
+  const listeners = sets.map((set) => listener(stage, set))
+  const clusters = sets.map((set) => cluster(stage, set))
   writeFileSync(file, JSON.stringify({ static_resources: { listeners, clusters } }))
   const flags = ['--concurrency', '1', '--disable-hot-restart', '--log-level', 'error']
   const child = stage.node.spawn(onOthersCore([executable, '-c', file, ...flags]), { detached: true })
@@ -31,6 +35,7 @@ export async function startEnvoy(stage: Stage, executable: string): Promise<Vari
     pids: [pid],
     canDo: () => true,
     targetOf: (load) => ({ host: stage.node.v4, port: portOf(ruleSetOf(load)) }),
+    restMs: 1000,
     tidy: () => undefined,
     stop: () => endProcess(child),
   }

@@ -14,11 +14,10 @@ export type Mode = 'http' | 'tcp'
 /** Both modes run side by side on one stage. */
 const FIRST_PORT: Readonly<Record<Mode, number>> = { http: FIRST_PROXY_PORT, tcp: FIRST_PROXY_PORT + 100 }
 
-export async function startHaproxy(stage: Stage, mode: Mode): Promise<Variant> {
+export async function startHaproxy(stage: Stage, mode: Mode, sets: readonly RuleSet[]): Promise<Variant> {
   const directory = join(stage.node.workDir, `haproxy-${mode}`)
   mkdirSync(directory, { recursive: true })
   const file = join(directory, 'haproxy.cfg')
-  const sets = mode === 'http' ? RULE_SETS : [MAIN]
   writeFileSync(file, configurationText(stage, mode, sets, directory))
   const child = stage.node.spawn(onOthersCore(['haproxy', '-db', '-f', file]), { detached: true })
   await untilUp(child, `haproxy in ${mode} mode`, () =>
@@ -34,6 +33,7 @@ export async function startHaproxy(stage: Stage, mode: Mode): Promise<Variant> {
     canDo: (load) =>
       mode === 'http' || (load.isDenied !== true && load.rules === undefined && load.streams === undefined),
     targetOf: (load) => ({ host: stage.node.v4, port: portOf(mode, ruleSetOf(load)) }),
+    restMs: 1000,
     tidy: () => undefined,
     stop: () => endProcess(child),
   }

@@ -14,6 +14,8 @@ export interface Variant {
   canDo(load: Load): boolean
   /** Where the client connects to. */
   targetOf(load: Load): { readonly host: string; readonly port: number }
+  /** Idle for so long, it has given back what memory it will. */
+  readonly restMs: number
   /** After each run, e.g. to empty a log. */
   tidy(): void
   stop(): Promise<void>

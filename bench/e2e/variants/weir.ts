@@ -5,15 +5,19 @@ import { stringify } from 'yaml'
 import { endpointOf } from '../../../test/helpers/weir-process.ts'
 import { endProcess, untilUp } from '../child.ts'
 import { onOthersCore, pinProxy } from '../pinning.ts'
-import { RULE_SETS, type RuleSet, ruleSetOf } from '../rules.ts'
+import { type RuleSet, ruleSetOf } from '../rules.ts'
 import { type Stage } from '../stage.ts'
 import { type Variant } from './variant.ts'
+
+/** V8 compacts the heap of an idle process after 15 to 25 seconds. */
+const REST_MS = 30_000
 
 export interface WeirOptions {
   readonly name: string
   /** A built checkout. */
   readonly root: string
   readonly hasAccessLog: boolean
+  readonly sets: readonly RuleSet[]
   /** Options of Node for all its processes. */
   readonly nodeFlags: readonly string[]
 }
@@ -24,7 +28,7 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
   mkdirSync(join(directory, 'policies'), { recursive: true })
   const endpoints = [endpointOf(stage.client, { app: 'client' }), endpointOf(stage.server, { app: 'server' })]
   writeFileSync(join(directory, 'endpoints.yaml'), stringify(endpoints))
-  writeFileSync(join(directory, 'policies', 'server.yaml'), stringify(policy()))
+  writeFileSync(join(directory, 'policies', 'server.yaml'), stringify(policy(options.sets)))
   const accessLog = join(directory, 'access.ndjson')
   if (options.hasAccessLog) writeFileSync(accessLog, '')
   const main = join(options.root, 'dist', 'src', 'main.js')
@@ -43,6 +47,7 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
     pids: [worker],
     canDo: () => true,
     targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
+    restMs: REST_MS,
     tidy: () => {
       if (options.hasAccessLog) truncateSync(accessLog)
     },
@@ -50,14 +55,14 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
   }
 }
 
-function policy(): unknown {
+function policy(sets: readonly RuleSet[]): unknown {
   return {
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumNetworkPolicy',
     metadata: { name: 'server' },
     spec: {
       endpointSelector: { matchLabels: { app: 'server' } },
-      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: RULE_SETS.map(portRule) }],
+      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: sets.map(portRule) }],
     },
   }
 }
