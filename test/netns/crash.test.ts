@@ -3,7 +3,7 @@ import t from 'tap'
 import { type Cluster, inForce, startCluster } from '../helpers/cluster.ts'
 import { curl } from '../helpers/curl.ts'
 import { startHttpServer } from '../helpers/http-server.ts'
-import { type Namespace } from '../helpers/namespace.ts'
+import { isRunning, type Namespace } from '../helpers/namespace.ts'
 import { fromPods, networkPolicy, onHttp, onTcp } from '../helpers/network-policy.ts'
 import { addressesOf, urlOf } from '../helpers/node-namespace.ts'
 import { dropsOf, statusOf } from '../helpers/observed.ts'
@@ -132,6 +132,8 @@ if (canRunPrivileged(t)) {
     t.teardown(() => site.close())
     const [victim] = pidsOf(weir, 'proxy')
     process.kill(victim!, 'SIGKILL')
+    // The kernel closes a listener some milliseconds after the signal; what it takes until then ends with it.
+    await waitFor(() => !isRunning(victim!), { what: 'the killed worker to vanish' })
     for (let i = 0; i < 20; i++) {
       for (const address of addressesOf(pods.server)) {
         const status = await statusCode(pods.client, address, '/ok')
