@@ -6,6 +6,7 @@ import type { Direction, PolicySnapshot, PortPolicy } from '../policy/network-po
 import { DirectionPolicy, type Side } from './direction-policy.ts'
 import type { HttpJudge } from './http1/request.ts'
 import { RequestJudge } from './http-judge.ts'
+import type { KafkaJudge } from './kafka/request.ts'
 import { joinSides } from './moded-side.ts'
 import { NOTHING } from './request-view.ts'
 import type { HttpJudgement } from './side.ts'
@@ -38,6 +39,13 @@ export type ConnectionPolicy =
        */
       readonly isAdvisory: boolean
       /** For bytes that no rule can judge. */
+      readonly unparseable: Verdict
+    }
+  /** As `http`. */
+  | {
+      readonly kind: 'kafka'
+      readonly judge: KafkaJudge
+      readonly isAdvisory: boolean
       readonly unparseable: Verdict
     }
 

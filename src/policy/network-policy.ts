@@ -46,6 +46,8 @@ export interface PortRule {
   readonly remoteIdentities: readonly Identity[] | undefined
   /** undefined = no L7 restriction. An empty list matches no request. Never with deny or pass. */
   readonly http: readonly HttpRule[] | undefined
+  /** Absent = not for Kafka. An empty list matches no request. Never with `http`, deny or pass. */
+  readonly kafka?: readonly KafkaRule[]
   /** Absent = enforce. */
   readonly mode?: RuleMode
 }
@@ -64,6 +66,27 @@ export interface HttpRule {
   readonly matchers?: readonly HeaderMatcher[]
   /** Done once all conditions hold; each may make the rule fail after all. */
   readonly headerActions?: readonly HeaderAction[]
+  /** Absent = that of the port rule. */
+  readonly mode?: RuleMode
+}
+
+/**
+ * Conditions are ANDed; an absent one matches everything. One on a topic, group or transactional id is ignored
+ * for requests, or parts of them, that name none. Each thing that a request names must be covered, perhaps by
+ * different rules.
+ */
+export interface KafkaRule {
+  /** Shown to users, e.g. `default/orders ingress[0].toPorts[0].rules.kafka[0]`. */
+  readonly name: string
+  /** Sorted; roles are expanded. */
+  readonly apiKeys?: readonly number[]
+  readonly apiVersion?: number
+  readonly clientId?: string
+  /** Never with `topicPrefix`. */
+  readonly topic?: string
+  readonly topicPrefix?: string
+  readonly group?: string
+  readonly transactionalId?: string
   /** Absent = that of the port rule. */
   readonly mode?: RuleMode
 }

@@ -92,7 +92,9 @@ export class Enforcer {
     const snapshot = this.#snapshot
     if (snapshot === undefined) return { close: 'NO_POLICY' }
     const connection = new EnforcedConnection(steered, accepted, snapshot, this)
-    if (connection.policy.kind === 'deny') return { close: 'POLICY_DENIED' }
+    // Until there is a session for Kafka, nothing of it passes.
+    if (connection.policy.kind === 'deny' || connection.policy.kind === 'kafka')
+      return { close: 'POLICY_DENIED' }
     const isHairpin = Buffer.compare(accepted.peerAddress, accepted.localAddress) === 0
     return {
       parser: connection.policy.kind === 'http' ? (steps) => connection.openSession(steps) : null,
@@ -200,7 +202,8 @@ class EnforcedConnection implements Listed {
     this.#revision = snapshot.revision
     const next = this.#policyUnder(snapshot)
     const isRestricted = next.kind === 'http' && !next.isAdvisory
-    if (next.kind === 'deny' || (this.#isOpaque && isRestricted)) this.relay?.abort('POLICY_REVOKED')
+    if (next.kind === 'deny' || next.kind === 'kafka' || (this.#isOpaque && isRestricted))
+      this.relay?.abort('POLICY_REVOKED')
     this.policy = next
   }
 
@@ -209,6 +212,7 @@ class EnforcedConnection implements Listed {
   }
 
   #judge(request: HttpRequest): Verdict {
+    if (this.policy.kind === 'kafka') return this.policy.unparseable
     return this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
   }
 
@@ -217,7 +221,7 @@ class EnforcedConnection implements Listed {
     const isOver = exchange.error === '' || isEndedByPeer(exchange.error)
     if (isOver) return this.#onExchange(exchange)
     const { policy } = this
-    const verdict = policy.kind === 'http' ? policy.unparseable : policy.verdict
+    const verdict = 'unparseable' in policy ? policy.unparseable : policy.verdict
     this.#onExchange({ ...exchange, status: 0, responseBytes: 0, error: '', verdict })
   }
 

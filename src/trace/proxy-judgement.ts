@@ -51,6 +51,7 @@ export function judgeByProxy(
     destinationIdentity: destination.identity,
     destinationPort: port,
   })
+  if (connection.kind === 'kafka') return { kind: 'open' }
   if (connection.kind !== 'http') {
     return { kind: 'connection', decision: connection.verdict, isAllowed: connection.verdict.allowed }
   }

@@ -32,7 +32,8 @@ function ask(snapshot: CompiledSnapshot, { port, peer, proxyId }: NaiveFlow, par
     destinationPort: port,
     proxyId,
   })
-  return connection.kind === 'http' ? connection.judge(makeRequest(parts)) : connection.verdict
+  if (connection.kind === 'http') return connection.judge(makeRequest(parts))
+  return connection.kind === 'kafka' ? connection.unparseable : connection.verdict
 }
 
 function edited(verdict: Verdict, parts: NaiveRequest): Record<string, readonly string[]> {

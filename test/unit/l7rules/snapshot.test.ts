@@ -58,7 +58,8 @@ function connect(snapshot: CompiledSnapshot, ends: Ends): ReturnType<CompiledSna
 
 function judge(snapshot: CompiledSnapshot, ends: Ends, request: RequestParts = {}): Verdict {
   const connection = connect(snapshot, ends)
-  return connection.kind === 'http' ? connection.judge(makeRequest(request)) : connection.verdict
+  if (connection.kind === 'http') return connection.judge(makeRequest(request))
+  return connection.kind === 'kafka' ? connection.unparseable : connection.verdict
 }
 
 /** `+` or `-`, the reason, the direction and the rule. */
