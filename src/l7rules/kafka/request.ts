@@ -1,6 +1,7 @@
-// What a judge sees of one Kafka request, whatever the version on the wire.
+// What rules see of a Kafka request, and who judges it.
 import type { Verdict } from '../verdict.ts'
 
+/** The header of a request, as every API and version has it. */
 export interface KafkaRequest {
   readonly apiKey: number
   readonly apiVersion: number
@@ -8,24 +9,22 @@ export interface KafkaRequest {
   readonly clientId: string
 }
 
-/** One thing that a request touches. A request that names nothing has exactly one access, which is empty. */
+/**
+ * One thing that a request touches: a topic, a group, a transactional id, or some of them together. A request that
+ * names nothing has exactly one access, without any.
+ */
 export interface KafkaAccess {
   readonly topic?: string
   readonly group?: string
   readonly transactionalId?: string
-  /**
-   * What the request names cannot be told: its API or version is not known, or it names a topic by an id that is
-   * not known. Only rules without conditions on resources cover it.
-   */
-  readonly isUnread?: boolean
 }
 
-/** A request is allowed when each of its accesses is. */
 export interface KafkaJudge {
+  /** A request is allowed when each of its accesses is. */
   judge(request: KafkaRequest, access: KafkaAccess): Verdict
   /**
-   * Whether a request of this API key, version and client must be read to be judged: no rule lets it through
-   * whatever it touches. Then one of an unknown API or version is denied.
+   * Some rule that applies to the request's API key, version and client id restricts topics, groups or ids, or no rule
+   * applies without restrictions: a request whose accesses nobody can read must then be denied.
    */
   restrictsResources(request: KafkaRequest): boolean
 }
