@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { buildSteps } from './build.mjs'
 import { installMissing } from './lib/debian.mjs'
+import { installKafka } from './lib/kafka.mjs'
 import { installPackages } from './lib/npm.mjs'
 import { performSteps, printFailure, StepError } from './lib/steps.mjs'
 
@@ -14,6 +15,7 @@ export async function setUp(purpose) {
   await performSteps([
     { name: 'system packages', action: () => installMissing(purpose) },
     { name: 'npm packages', action: installPackages },
+    ...(purpose.tests ? [{ name: 'Kafka for the tests (45 MB)', action: installKafka }] : []),
     ...buildSteps(),
   ])
 }

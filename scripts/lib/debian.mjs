@@ -35,6 +35,14 @@ const TO_TEST = [
   { what: 'nft', tools: ['nft'], packages: ['nftables'] },
   { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },
   { what: 'iptables', tools: ['iptables'], packages: ['iptables'] },
+  { what: 'kcat', tools: ['kcat', 'kafkacat'], packages: ['kcat', 'kafkacat'] },
+  {
+    what: 'java >= 17 (optional)',
+    tools: ['java'],
+    packages: ['openjdk-17-jre-headless', 'openjdk-21-jre-headless', 'default-jre-headless'],
+    optional: true,
+  },
+  { what: 'mvn (optional)', tools: ['mvn'], packages: ['maven'], optional: true },
   {
     what: 'bpftool (optional)',
     tools: ['bpftool'],

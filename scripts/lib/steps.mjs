@@ -21,14 +21,17 @@ export class StepError extends Error {
 /**
  * Run a command to its end. Its output is gathered, not shown.
  * @param {string[]} command
- * @param {{cwd?: string, env?: NodeJS.ProcessEnv, mend?: string}} [options]
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, mend?: string, onOutput?: (text: string) => void}} [options]
  * @returns {Promise<string>} standard output and error, interleaved
  */
-export function run([file, ...args], { cwd = ROOT, env = PLAIN, mend = '' } = {}) {
+export function run([file, ...args], { cwd = ROOT, env = PLAIN, mend = '', onOutput } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
-    const gather = (chunk) => (output += chunk)
+    const gather = (chunk) => {
+      output += chunk
+      onOutput?.(chunk)
+    }
     child.stdout.setEncoding('utf8').on('data', gather)
     child.stderr.setEncoding('utf8').on('data', gather)
     child.on('error', (error) => reject(new StepError(`${file}: ${error.message}`, { mend })))
