@@ -1,5 +1,5 @@
 // Build everything that is made from sources: proto types, TypeScript, BPF objects. All into src/gen and dist/.
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildBpf } from './build-bpf.mjs'
@@ -23,6 +23,15 @@ async function buildTypeScript() {
   await run([process.execPath, join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '--pretty', 'false'], {
     mend: 'the lines above are the messages of tsc',
   })
+  removeOrphans(join(ROOT, 'dist', 'src'), join(ROOT, 'src'))
+}
+
+/** What tsc made of sources that no longer exist: it would get into the package. */
+function removeOrphans(output, sources) {
+  for (const name of readdirSync(output, { recursive: true })) {
+    const source = /^(.*)\.js(\.map)?$/.exec(name)?.[1]
+    if (source !== undefined && !existsSync(join(sources, `${source}.ts`))) rmSync(join(output, name))
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

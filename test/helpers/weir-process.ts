@@ -12,6 +12,7 @@ import { waitFor } from './wait.ts'
 
 /** The executable of the product. */
 export const MAIN = join(packageRoot(), 'dist', 'src', 'main.js')
+const EXECUTABLE = [process.execPath, '--enable-source-maps', MAIN]
 
 /** An entry of the endpoints file. */
 export interface EndpointFileEntry {
@@ -30,6 +31,8 @@ export interface WeirOptions {
   readonly command?: readonly string[]
   /** A command that ends by executing what follows it. */
   readonly wrapper?: readonly string[]
+  /** Another weir than the one of this repository; for `cli`, too. */
+  readonly executable?: readonly string[]
   /** More arguments, e.g. `--workers 2`. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -54,9 +57,11 @@ export class WeirProcess {
   readonly log: LogLine[] = []
   readonly endpointsFile: string
   readonly policiesDir: string
+  readonly #executable: readonly string[]
 
   private constructor(node: NodeNamespace, options: WeirOptions) {
     this.node = node
+    this.#executable = options.executable ?? EXECUTABLE
     this.endpointsFile = join(node.workDir, 'endpoints.yaml')
     this.policiesDir = join(node.workDir, 'policies')
     mkdirSync(this.policiesDir, { recursive: true })
@@ -70,14 +75,11 @@ export class WeirProcess {
       this.policiesDir,
     ]
     const all = [...command, '--state-dir', node.stateDir, ...(options.args ?? [])]
-    this.process = node.spawn(
-      [...(options.wrapper ?? []), process.execPath, '--enable-source-maps', MAIN, ...all],
-      {
-        env: { ...cleanEnvironment(), ...options.env },
-        // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
-        detached: true,
-      },
-    )
+    this.process = node.spawn([...(options.wrapper ?? []), ...this.#executable, ...all], {
+      env: { ...cleanEnvironment(), ...options.env },
+      // Ctrl-C in the terminal of the caller is for the caller alone, which then stops it.
+      detached: true,
+    })
     this.process.stdout?.resume()
     if (this.process.stderr === null) throw new Error('weir was spawned without a pipe for its log')
     createInterface({ input: this.process.stderr }).on('line', (line) => this.log.push(readLogLine(line)))
@@ -128,7 +130,7 @@ export class WeirProcess {
 
   /** `weir ARGS --state-dir ...` in the node. Rejects when it fails, unless `check` is false. */
   cli(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    return weirCli(this.node, args, options)
+    return this.node.exec([...this.#executable, ...args, '--state-dir', this.node.stateDir], options)
   }
 
   /** `weir ARGS -o json`, parsed: one value, or, with NDJSON, use `flows`. */
@@ -200,7 +202,7 @@ export function weirCli(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  return node.exec([process.execPath, MAIN, ...args, '--state-dir', node.stateDir], options)
+  return node.exec([...EXECUTABLE, ...args, '--state-dir', node.stateDir], options)
 }
 
 /** The same outside of any namespace, without `--state-dir`. */
