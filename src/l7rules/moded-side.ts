@@ -3,10 +3,12 @@ import { hasMode, rulesUpTo } from '../policy/mode.ts'
 import type { Direction, PortRule } from '../policy/network-policy.ts'
 import { composeEdits } from './header-edits.ts'
 import type { HttpRequest } from './http1/request.ts'
+import type { KafkaAccess, KafkaRequest } from './kafka/request.ts'
+import type { KafkaJudgement } from './kafka-side.ts'
 import { reachableRules } from './reachable-rules.ts'
 import { unionOfViews, type RequestView } from './request-view.ts'
-import { compileRules, type HttpJudgement, type Judgement } from './side.ts'
-import { decisionOf, planOf, type Verdict } from './verdict.ts'
+import { compileRules, fixed, type FixedJudgement, type HttpJudgement, type Judgement } from './side.ts'
+import { decisionOf, makeVerdict, planOf, type Verdict } from './verdict.ts'
 
 /** @param rules all that apply to the peer, in order. */
 export function compileModes(direction: Direction, rules: readonly PortRule[]): Judgement {
@@ -25,43 +27,83 @@ export function compileModes(direction: Direction, rules: readonly PortRule[]): 
     // Denied before anything is read: what shadow rules would say to the requests nobody will know.
     if (!verdict.allowed) return { kind: 'fixed', verdict }
   }
-  return new ModedRules(enforced, audited, planned)
+  const kind = [enforced, audited, planned].find((one) => one !== undefined && one.kind !== 'fixed')?.kind
+  return kind === 'kafka'
+    ? new ModedKafkaRules({ enforced, audited, planned }, direction)
+    : new ModedHttpRules({ enforced, audited, planned }, direction)
 }
 
-class ModedRules implements HttpJudgement {
+/** With rules up to each mode. */
+interface Parts<J> {
+  readonly enforced: J
+  readonly audited: J
+  readonly planned: J | undefined
+}
+
+class ModedHttpRules implements HttpJudgement {
   readonly kind = 'http'
   readonly isAdvisory: boolean
   readonly unparseable: Verdict
   readonly view: RequestView
-  readonly #enforced: Judgement
-  readonly #audited: Judgement
-  readonly #planned: Judgement | undefined
+  readonly #parts: Parts<FixedJudgement | HttpJudgement>
 
-  constructor(enforced: Judgement, audited: Judgement, planned: Judgement | undefined) {
-    this.#enforced = enforced
-    this.#audited = audited
-    this.#planned = planned
-    this.isAdvisory = enforced.kind === 'fixed' && enforced.verdict.allowed
-    const audit = joinAudit(unparseable(enforced), unparseable(audited))
-    this.unparseable = planned === undefined ? audit : withShadow(audit, unparseable(planned))
-    const parts = [enforced, audited, ...(planned === undefined ? [] : [planned])]
-    this.view = unionOfViews(parts.flatMap((part) => (part.kind === 'http' ? [part.view] : [])))
+  constructor(parts: Parts<Judgement>, direction: Direction) {
+    this.isAdvisory = isOpen(parts.enforced)
+    this.unparseable = joinModes(parts, unparseable)
+    this.#parts = mapParts(parts, (one) => (one.kind === 'kafka' ? conflict(direction) : one))
+    const { enforced, audited, planned } = this.#parts
+    const views = [enforced, audited, planned].flatMap((part) => (part?.kind === 'http' ? [part.view] : []))
+    this.view = unionOfViews(views)
   }
 
   judge(request: HttpRequest): Verdict {
-    const enforced = ask(this.#enforced, request)
-    const verdict =
-      this.#audited === this.#enforced ? enforced : joinAudit(enforced, ask(this.#audited, request))
-    return this.#planned === undefined ? verdict : withShadow(verdict, ask(this.#planned, request))
+    return joinModes(this.#parts, (one) => (one.kind === 'fixed' ? one.verdict : one.judge(request)))
   }
+}
+
+class ModedKafkaRules implements KafkaJudgement {
+  readonly kind = 'kafka'
+  readonly isAdvisory: boolean
+  readonly unparseable: Verdict
+  readonly #parts: Parts<FixedJudgement | KafkaJudgement>
+
+  constructor(parts: Parts<Judgement>, direction: Direction) {
+    this.isAdvisory = isOpen(parts.enforced)
+    this.unparseable = joinModes(parts, unparseable)
+    this.#parts = mapParts(parts, (one) => (one.kind === 'http' ? conflict(direction) : one))
+  }
+
+  judge(request: KafkaRequest, access: KafkaAccess): Verdict {
+    return joinModes(this.#parts, (one) => (one.kind === 'fixed' ? one.verdict : one.judge(request, access)))
+  }
+}
+
+function isOpen(enforced: Judgement): boolean {
+  return enforced.kind === 'fixed' && enforced.verdict.allowed
 }
 
 function unparseable(judgement: Judgement): Verdict {
   return judgement.kind === 'fixed' ? judgement.verdict : judgement.unparseable
 }
 
-function ask(judgement: Judgement, request: HttpRequest): Verdict {
-  return judgement.kind === 'fixed' ? judgement.verdict : judgement.judge(request)
+/** What rules in a weaker mode say that are for another protocol than those in a stricter one. */
+function conflict(direction: Direction): FixedJudgement {
+  return fixed(makeVerdict(false, '', 'PROTOCOL_CONFLICT', direction))
+}
+
+function mapParts<J, K>({ enforced, audited, planned }: Parts<J>, map: (judgement: J) => K): Parts<K> {
+  const mapped = map(enforced)
+  return {
+    enforced: mapped,
+    audited: audited === enforced ? mapped : map(audited),
+    planned: planned === undefined ? undefined : map(planned),
+  }
+}
+
+function joinModes<J>({ enforced, audited, planned }: Parts<J>, ask: (judgement: J) => Verdict): Verdict {
+  const first = ask(enforced)
+  const verdict = audited === enforced ? first : joinAudit(first, ask(audited))
+  return planned === undefined ? verdict : withShadow(verdict, ask(planned))
 }
 
 /**

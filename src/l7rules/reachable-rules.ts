@@ -1,6 +1,7 @@
 // Which rules of a port can have a say for a peer, whatever the request: what does not depend on the request
 // is decided when rules are compiled.
 import type { PortRule } from '../policy/network-policy.ts'
+import { looksAtRequests } from '../policy/request-rules.ts'
 import { isPass } from '../policy/rule-order.ts'
 
 export function hasActions(rule: PortRule): boolean {
@@ -9,8 +10,8 @@ export function hasActions(rule: PortRule): boolean {
 
 /**
  * @param rules all that apply to the peer, in order.
- * @returns those that are asked, in order, without passes. Only the last can be a deny. An allow without HTTP
- * rules decides for every request: only rules with header actions follow it, of its own precedence, because
+ * @returns those that are asked, in order, without passes. Only the last can be a deny. An allow without rules
+ * for requests decides for every one: only rules with header actions follow it, of its own precedence, because
  * these edit requests that others allowed.
  */
 export function reachableRules(rules: readonly PortRule[]): PortRule[] {
@@ -28,7 +29,7 @@ export function reachableRules(rules: readonly PortRule[]): PortRule[] {
     }
     if (decided === undefined || hasActions(rule)) result.push(rule)
     if (rule.deny) break
-    if (rule.http === undefined) decided ??= rule.precedence
+    if (!looksAtRequests(rule)) decided ??= rule.precedence
   }
   return result
 }

@@ -1,15 +1,18 @@
 // What one endpoint says about a connection, compiled from the rules that apply to its port and peer.
 import type { Direction, HttpRule, PortRule } from '../policy/network-policy.ts'
+import { looksAtRequests } from '../policy/request-rules.ts'
 import { runActions } from './header-actions.ts'
 import { composeEdits, type HeaderEdit } from './header-edits.ts'
 import type { HttpRequest } from './http1/request.ts'
 import { compileHttpRules, type CompiledHttpRules } from './http-rules.ts'
+import { KafkaRules, type KafkaJudgement } from './kafka-side.ts'
 import { hasActions } from './reachable-rules.ts'
 import { unionOfViews, viewOf, type RequestView } from './request-view.ts'
 import { makeVerdict, type HeaderNote, type Verdict } from './verdict.ts'
 
 /** The verdict is the same for every request, or depends on it. */
-export type Judgement = FixedJudgement | HttpJudgement
+export type Judgement = FixedJudgement | RequestJudgement
+export type RequestJudgement = HttpJudgement | KafkaJudgement
 
 export interface FixedJudgement {
   readonly kind: 'fixed'
@@ -35,14 +38,19 @@ export function compileRules(direction: Direction, rules: readonly PortRule[]): 
     : makeVerdict(false, rules[0]?.name ?? '', 'NO_RULE_MATCHED', direction)
   if (last.deny && rules.length === 1) return fixed(denied)
   const edits = rules.some(hasActions)
-  const plain = rules.find((rule) => !rule.deny && rule.http === undefined)
-  // Before a plain allow HTTP rules change nothing: what they do not allow, it allows.
+  const plain = rules.find((rule) => !rule.deny && !looksAtRequests(rule))
+  // Before a plain allow rules for requests change nothing: what they do not allow, it allows.
   if (plain !== undefined && !edits) return fixed(makeVerdict(true, plain.name, 'NO_L7_RULES', direction))
+  const kafka = rules.find((rule) => rule.kafka !== undefined)
+  if (kafka !== undefined && rules.some(({ http }) => http !== undefined)) {
+    return fixed(makeVerdict(false, kafka.name, 'PROTOCOL_CONFLICT', direction))
+  }
+  if (kafka !== undefined) return new KafkaRules(direction, rules, denied)
   const alternatives = rules.flatMap((rule) => alternativesOf(direction, rule))
   return edits ? new EditingRules(alternatives, denied) : new PlainRules(alternatives, denied)
 }
 
-function fixed(verdict: Verdict): FixedJudgement {
+export function fixed(verdict: Verdict): FixedJudgement {
   return { kind: 'fixed', verdict }
 }
 

@@ -6,10 +6,12 @@ import type { Direction, PolicySnapshot, PortPolicy } from '../policy/network-po
 import { DirectionPolicy, type Side } from './direction-policy.ts'
 import type { HttpJudge } from './http1/request.ts'
 import { RequestJudge } from './http-judge.ts'
+import { AccessJudge } from './kafka-judge.ts'
+import type { KafkaJudgement } from './kafka-side.ts'
 import type { KafkaJudge } from './kafka/request.ts'
 import { joinSides } from './moded-side.ts'
 import { NOTHING } from './request-view.ts'
-import type { HttpJudgement } from './side.ts'
+import type { HttpJudgement, RequestJudgement } from './side.ts'
 import { makeVerdict, type Verdict } from './verdict.ts'
 
 /** What the datapath knows of a connection. */
@@ -142,26 +144,47 @@ class PolicyIndex implements CompiledSnapshot {
 /** The egress side comes first, as on the way; an allow is named after the last side that has a say. */
 function combine(egress: Side | undefined, ingress: Side | undefined): ConnectionPolicy {
   const judgements = [egress, ingress].flatMap((side) => (side === undefined ? [] : [side.judgement]))
+  const judging = judgements.filter((judgement) => judgement.kind !== 'fixed')
+  const kind = (judging.find(({ isAdvisory }) => !isAdvisory) ?? judging[0])?.kind
   // A connection without any endpoint of ours was never ours to steer: something is wrong, so closed.
   let verdict = UNKNOWN_VERDICTS.ingress
   const http: HttpJudgement[] = []
+  const kafka: KafkaJudgement[] = []
   for (const judgement of judgements) {
-    if (judgement.kind === 'http') http.push(judgement)
-    else if (!judgement.verdict.allowed) return Object.freeze({ kind: 'deny', verdict: judgement.verdict })
+    if (judgement.kind === 'http' && kind === 'http') http.push(judgement)
+    else if (judgement.kind === 'kafka' && kind === 'kafka') kafka.push(judgement)
     else {
-      verdict = judgement.verdict
-      if (hasMessage(verdict)) http.push(unconditional(verdict))
+      verdict = judgement.kind === 'fixed' ? judgement.verdict : ofOtherProtocol(judgement)
+      if (!verdict.allowed) return Object.freeze({ kind: 'deny', verdict })
+      if (hasMessage(verdict) && kind === 'kafka') kafka.push(unconditional('kafka', verdict))
+      else if (hasMessage(verdict)) http.push({ ...unconditional('http', verdict), view: NOTHING })
     }
   }
-  const [first, second] = http
-  if (first !== undefined) {
-    const { judge } = new RequestJudge(first, second)
-    const isAdvisory = http.every((judgement) => judgement.isAdvisory)
-    const unparseable =
-      second === undefined ? first.unparseable : joinSides(first.unparseable, second.unparseable)
-    return Object.freeze({ kind: 'http', judge, isAdvisory, unparseable })
+  if (http[0] !== undefined) {
+    const { judge } = new RequestJudge(http[0], http[1])
+    return Object.freeze({ kind: 'http', judge, ...joined(http[0], http[1]) })
+  }
+  if (kafka[0] !== undefined) {
+    const judge = new AccessJudge(kafka[0], kafka[1])
+    return Object.freeze({ kind: 'kafka', judge, ...joined(kafka[0], kafka[1]) })
   }
   return Object.freeze({ kind: verdict.allowed ? 'allow' : 'deny', verdict })
+}
+
+function joined(
+  first: RequestJudgement,
+  second: RequestJudgement | undefined,
+): { isAdvisory: boolean; unparseable: Verdict } {
+  if (second === undefined) return { isAdvisory: first.isAdvisory, unparseable: first.unparseable }
+  return {
+    isAdvisory: first.isAdvisory && second.isAdvisory,
+    unparseable: joinSides(first.unparseable, second.unparseable),
+  }
+}
+
+/** No request is one of its protocol. */
+function ofOtherProtocol({ unparseable }: RequestJudgement): Verdict {
+  return unparseable.allowed ? unparseable : Object.freeze({ ...unparseable, reason: 'PROTOCOL_CONFLICT' })
 }
 
 /** Whether records have to tell what other modes would do to the connection. */
@@ -169,6 +192,9 @@ function hasMessage({ audit, shadow }: Verdict): boolean {
   return audit !== undefined || shadow !== undefined
 }
 
-function unconditional(verdict: Verdict): HttpJudgement {
-  return { kind: 'http', view: NOTHING, isAdvisory: true, unparseable: verdict, judge: () => verdict }
+function unconditional<Kind extends RequestJudgement['kind']>(
+  kind: Kind,
+  verdict: Verdict,
+): { kind: Kind; isAdvisory: true; unparseable: Verdict; judge: () => Verdict } {
+  return { kind, isAdvisory: true, unparseable: verdict, judge: () => verdict }
 }

@@ -1,7 +1,7 @@
 // Modes of rules in documents: annotations, because none of the formats has a field for them and a field that
 // others do not know would be dropped there without a word.
 import { nearestName } from './nearest-name.ts'
-import type { HttpRule, RuleMode } from './network-policy.ts'
+import type { RuleMode } from './network-policy.ts'
 import type { DirectionRules, PortGrant, Rule, RuleElement } from './rule-model.ts'
 import type { Cursor } from './yaml-cursor.ts'
 
@@ -73,11 +73,15 @@ export function withModes(rules: readonly Rule[], modes: PolicyModes, prefix: st
     unused.delete(path)
     return modes.byPath.get(path)
   }
-  const ofHttp = (rule: HttpRule): HttpRule => {
+  const ofRequests = <T extends { readonly name: string }>(rule: T): T => {
     const mode = modeOf(rule.name)
     return mode === undefined ? rule : { ...rule, mode }
   }
-  const ofGrant = (grant: PortGrant): PortGrant => ({ ...grant, http: grant.http?.map(ofHttp) })
+  const ofGrant = (grant: PortGrant): PortGrant => ({
+    ...grant,
+    http: grant.http?.map(ofRequests),
+    ...(grant.kafka === undefined ? {} : { kafka: grant.kafka.map(ofRequests) }),
+  })
   const ofElement = (element: RuleElement): RuleElement => {
     const mode = modeOf(element.name) ?? modes.mode
     return { ...element, grants: element.grants.map(ofGrant), ...(mode === 'enforce' ? {} : { mode }) }

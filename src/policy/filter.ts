@@ -2,7 +2,7 @@
 // kernel's and the proxy's form of a policy are made of.
 import type { Identity } from '../lib/brands.ts'
 import { inMode } from './mode.ts'
-import type { HttpRule, PortRule, RuleMode } from './network-policy.ts'
+import type { HttpRule, KafkaRule, PortRule, RuleMode } from './network-policy.ts'
 import {
   DEFAULT_DENY_LEVEL,
   DEFAULT_LEVEL,
@@ -18,6 +18,7 @@ import {
   type PortSpan,
   type RuleElement,
 } from './rule-model.ts'
+import { looksAtRequests } from './request-rules.ts'
 
 /** Immutable. Filters of a grant before and after a change of its peers have the very same `spans`. */
 export interface Filter {
@@ -65,12 +66,13 @@ function wildcard(
  */
 export function makeFilter(
   element: RuleElement,
-  { spans, named, http }: PortGrant,
+  grant: PortGrant,
   remoteIdentities: readonly Identity[] | undefined,
   defaultDeny: boolean,
 ): Filter {
   const { name, action, level, mode } = element
-  const verdict = action === 'allow' && http !== undefined ? 'redirect' : action
+  const { spans, named } = grant
+  const verdict = action === 'allow' && looksAtRequests(grant) ? 'redirect' : action
   return {
     verdict,
     spans,
@@ -81,22 +83,40 @@ export function makeFilter(
       deny: action === 'deny',
       ...(action === 'pass' ? { passPrecedence: passPrecedence(level) } : {}),
       remoteIdentities,
-      http: defaultDeny ? http : withEveryRequest(name, http),
+      ...(defaultDeny ? restricted(grant) : opened(grant, name)),
       ...inMode(mode),
     },
   }
 }
 
-const openLists = new WeakMap<readonly HttpRule[], readonly HttpRule[]>()
+type RequestRules = Pick<PortRule, 'http' | 'kafka'>
+
+function restricted({ http, kafka }: PortGrant): RequestRules {
+  return kafka === undefined ? { http } : { http, kafka }
+}
+
+/** With a rule for every request at the end. */
+function opened({ http, kafka }: PortGrant, element: string): RequestRules {
+  const name = `${element} (default deny is off)`
+  return {
+    http: http === undefined ? undefined : openHttp(http, { name, headers: [] }),
+    ...(kafka === undefined ? {} : { kafka: openKafka(kafka, { name }) }),
+  }
+}
+
+const openHttp = makeOpener<HttpRule>()
+const openKafka = makeOpener<KafkaRule>()
 
 /** The same list each time, so that filters of one grant stay comparable. */
-function withEveryRequest(name: string, http: readonly HttpRule[] | undefined): PortRule['http'] {
-  if (http === undefined) return undefined
-  const known = openLists.get(http)
-  if (known !== undefined) return known
-  const open = [...http, { name: `${name} (default deny is off)`, headers: [] }]
-  openLists.set(http, open)
-  return open
+function makeOpener<Rule>(): (rules: readonly Rule[], last: Rule) => readonly Rule[] {
+  const openLists = new WeakMap<readonly Rule[], readonly Rule[]>()
+  return (rules, last) => {
+    const known = openLists.get(rules)
+    if (known !== undefined) return known
+    const open = [...rules, last]
+    openLists.set(rules, open)
+    return open
+  }
 }
 
 export function isForAnyPeer({ rule }: Filter): boolean {

@@ -3,6 +3,7 @@
 // becomes of the results.
 import type { PortRule, RuleMode } from './network-policy.ts'
 import type { RuleVerdict } from './precedence.ts'
+import { requestRulesOf } from './request-rules.ts'
 
 const RANK: Readonly<Record<RuleMode, number>> = { enforce: 0, audit: 1, shadow: 2 }
 
@@ -20,9 +21,9 @@ export function countsUpTo(limit: RuleMode, { mode = 'enforce' }: Moded): boolea
   return RANK[mode] <= RANK[limit]
 }
 
-/** Whether a rule, or one of its HTTP rules, has `mode`. */
+/** Whether a rule, or one of its rules for requests, has `mode`. */
 export function hasMode(rule: PortRule, mode: Exclude<RuleMode, 'enforce'>): boolean {
-  return rule.mode === mode || rule.http?.some((http) => http.mode === mode) === true
+  return rule.mode === mode || requestRulesOf(rule)?.some((one) => one.mode === mode) === true
 }
 
 export function hasModes(rule: PortRule): boolean {
@@ -30,14 +31,20 @@ export function hasModes(rule: PortRule): boolean {
 }
 
 /**
- * What is left of a rule when weaker modes than `limit` are ignored; undefined = nothing. A rule whose HTTP
- * rules all go restricts nothing at L7: its peer and port are enforced, its HTTP rules are not yet.
+ * What is left of a rule when weaker modes than `limit` are ignored; undefined = nothing. A rule whose rules
+ * for requests all go restricts nothing at L7: its peer and port are enforced, those are not yet.
  */
 export function ruleUpTo(limit: RuleMode, rule: PortRule): PortRule | undefined {
   if (!countsUpTo(limit, rule)) return undefined
-  if (rule.http === undefined || rule.http.every((one) => countsUpTo(limit, one))) return rule
-  const http = rule.http.filter((one) => countsUpTo(limit, one))
-  return { ...rule, http: http.length === 0 ? undefined : http }
+  if (requestRulesOf(rule)?.every((one) => countsUpTo(limit, one)) !== false) return rule
+  const { kafka: allKafka, ...rest } = rule
+  const http = rule.http?.filter((one) => countsUpTo(limit, one))
+  const kafka = allKafka?.filter((one) => countsUpTo(limit, one))
+  return {
+    ...rest,
+    http: http?.length === 0 ? undefined : http,
+    ...(kafka === undefined || kafka.length === 0 ? {} : { kafka }),
+  }
 }
 
 /** What remains of `rules` without the modes that are weaker than `limit`. */
@@ -49,5 +56,5 @@ export function rulesUpTo(limit: RuleMode, rules: readonly PortRule[]): PortRule
 export function verdictUpTo(limit: RuleMode, verdict: RuleVerdict, rule: PortRule): RuleVerdict | undefined {
   if (!countsUpTo(limit, rule)) return undefined
   if (verdict !== 'redirect') return verdict
-  return rule.http?.some((one) => countsUpTo(limit, one)) === true ? 'redirect' : 'allow'
+  return requestRulesOf(rule)?.some((one) => countsUpTo(limit, one)) === true ? 'redirect' : 'allow'
 }

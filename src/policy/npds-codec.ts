@@ -1,4 +1,5 @@
 // weir.NetworkPolicy <-> cilium.NetworkPolicy messages as plain objects. Pure: no protobuf code here.
+import type { KafkaNetworkPolicyRules__Output } from '../gen/cilium/KafkaNetworkPolicyRules.ts'
 import type { NetworkPolicy as WirePolicy, NetworkPolicy__Output } from '../gen/cilium/NetworkPolicy.ts'
 import type { PortNetworkPolicy, PortNetworkPolicy__Output } from '../gen/cilium/PortNetworkPolicy.ts'
 import type {
@@ -7,10 +8,12 @@ import type {
 } from '../gen/cilium/PortNetworkPolicyRule.ts'
 import { asEndpointId, asIdentity, type Identity } from '../lib/brands.ts'
 import { WeirError } from '../lib/errors.ts'
-import type { NetworkPolicy, PortPolicy, PortRule } from './network-policy.ts'
+import type { KafkaRule, NetworkPolicy, PortPolicy, PortRule } from './network-policy.ts'
 import { checkPasses, checkPortRange } from './npds-checks.ts'
 import { decodeHttpRule, encodeHttpRule } from './npds-http-codec.ts'
+import { decodeKafkaRule, encodeKafkaRule } from './npds-kafka-codec.ts'
 import { decodeMode, encodeMode } from './npds-mode.ts'
+import { isParserKnown } from './npds-unsupported.ts'
 
 /**
  * On the wire an empty `remote_policies` means any peer, so a rule whose selectors match nobody needs an
@@ -48,8 +51,17 @@ function encodeRule(rule: PortRule): PortNetworkPolicyRule {
     ...(rule.proxyId === undefined ? {} : { proxyId: rule.proxyId }),
     remotePolicies: encodeRemotes(rule.remoteIdentities),
     ...(rule.http === undefined ? {} : { httpRules: { httpRules: rule.http.map(encodeHttpRule) } }),
+    ...encodeKafka(rule.kafka),
     ...encodeMode(rule.mode),
   }
+}
+
+/** The parser is named, too: that is how cilium/proxy chooses one. */
+function encodeKafka(
+  rules: readonly KafkaRule[] | undefined,
+): Pick<PortNetworkPolicyRule, 'l7Proto' | 'kafkaRules'> {
+  if (rules === undefined) return {}
+  return { l7Proto: 'kafka', kafkaRules: { kafkaRules: rules.map(encodeKafkaRule) } }
 }
 
 function encodeRemotes(identities: readonly Identity[] | undefined): number[] {
@@ -102,9 +114,10 @@ function decodeRule(rule: PortNetworkPolicyRule__Output, at: string): PortRule {
   }
   if (proxyId > MAX_PORT) refuse(at, `proxy_id ${proxyId} must be 0..${MAX_PORT}`)
   // What it would mean is not defined, and guessing would open or close too much.
-  if (rule.l7 !== undefined && deny) refuse(at, 'http_rules is not supported beside deny')
+  const l7 = rule.kafkaRules ? 'kafka_rules' : 'http_rules'
+  if (rule.l7 !== undefined && deny) refuse(at, `${l7} is not supported beside deny`)
   if (rule.l7 !== undefined && passPrecedence !== 0) {
-    refuse(at, 'http_rules is not supported beside pass_precedence')
+    refuse(at, `${l7} is not supported beside pass_precedence`)
   }
   return {
     name: rule.name,
@@ -114,20 +127,26 @@ function decodeRule(rule: PortNetworkPolicyRule__Output, at: string): PortRule {
     ...(proxyId === 0 ? {} : { proxyId }),
     remoteIdentities: decodeRemotes(rule.remotePolicies),
     http: rule.httpRules?.httpRules.map((http, i) => decodeHttpRule(http, `${at}.http_rules[${i}]`)),
+    ...decodeKafka(rule.kafkaRules, at),
     ...decodeMode(rule.weirMode, at),
   }
+}
+
+function decodeKafka(
+  wire: KafkaNetworkPolicyRules__Output | null | undefined,
+  at: string,
+): Pick<PortRule, 'kafka'> {
+  // Without the oneof's choice the field may be there as null.
+  if (wire === undefined || wire === null) return {}
+  return { kafka: wire.kafkaRules.map((rule, i) => decodeKafkaRule(rule, `${at}.kafka_rules[${i}]`)) }
 }
 
 function refuseUnsupported(rule: PortNetworkPolicyRule__Output, at: string): void {
   if (rule.serverNames.length > 0) refuse(at, 'server_names is not supported')
   if (rule.downstreamTlsContext !== null) refuse(at, 'downstream_tls_context is not supported')
   if (rule.upstreamTlsContext !== null) refuse(at, 'upstream_tls_context is not supported')
-  if (rule.kafkaRules) refuse(at, 'kafka_rules is not supported')
   if (rule.l7Rules) refuse(at, 'l7_rules is not supported')
-  // A parser is named but its rules are not here: only `http` says nothing more than http_rules does.
-  if (rule.l7Proto !== '' && rule.l7Proto !== 'http') {
-    refuse(at, `l7_proto ${JSON.stringify(rule.l7Proto)} is not supported`)
-  }
+  if (!isParserKnown(rule)) refuse(at, `l7_proto ${JSON.stringify(rule.l7Proto)} is not supported`)
 }
 
 function decodeRemotes(identities: readonly number[]): Identity[] | undefined {

@@ -35,14 +35,18 @@ export function closeUnsupported(policy: NetworkPolicy__Output): ClosedPolicy {
 }
 
 function problemOf(rule: PortNetworkPolicyRule__Output): string | undefined {
-  // A parser that is named without its rules: only `http` says nothing more than http_rules does.
-  if (rule.l7Proto !== '' && rule.l7Proto !== 'http') return `l7_proto ${JSON.stringify(rule.l7Proto)}`
-  if (rule.kafkaRules) return 'kafka_rules'
+  if (!isParserKnown(rule)) return `l7_proto ${JSON.stringify(rule.l7Proto)}`
   if (rule.l7Rules) return 'l7_rules'
   if (rule.serverNames.length > 0) return 'server_names'
   if (rule.downstreamTlsContext !== null) return 'downstream_tls_context'
   if (rule.upstreamTlsContext !== null) return 'upstream_tls_context'
   return undefined
+}
+
+/** A parser that is named without its rules is unknown: only `http` says nothing more than http_rules does. */
+export function isParserKnown({ l7Proto, kafkaRules }: PortNetworkPolicyRule__Output): boolean {
+  const isKafka = kafkaRules !== undefined && kafkaRules !== null
+  return l7Proto === '' || l7Proto === (isKafka ? 'kafka' : 'http')
 }
 
 function nameOf({ name }: PortNetworkPolicyRule__Output): string {

@@ -49,7 +49,8 @@ export function isSameClaimant(a: Filter, b: Filter): boolean {
     a.verdict === b.verdict &&
     a.rule.precedence === b.rule.precedence &&
     a.rule.mode === b.rule.mode &&
-    a.rule.http === b.rule.http
+    a.rule.http === b.rule.http &&
+    a.rule.kafka === b.rule.kafka
   )
 }
 

@@ -1,5 +1,5 @@
 // Policies after admission, independent of the document format that they were written in.
-import type { HttpRule, RuleMode } from './network-policy.ts'
+import type { HttpRule, KafkaRule, RuleMode } from './network-policy.ts'
 import type { Selector } from './selector.ts'
 
 export type PolicyKind =
@@ -60,6 +60,8 @@ export interface PortGrant {
   readonly named: readonly NamedPort[]
   /** undefined = no restriction at L7. Only with TCP, and not on every port. */
   readonly http: readonly HttpRule[] | undefined
+  /** Absent = not for Kafka. As `http`, and never beside it. */
+  readonly kafka?: readonly KafkaRule[]
 }
 
 export interface PortSpan {

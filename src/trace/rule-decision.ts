@@ -1,7 +1,7 @@
 // Which of the rules that match decides, as their precedence says: for the explanation only. What is enforced
 // comes from the policy map.
 import { countsUpTo } from '../policy/mode.ts'
-import type { HttpRule, RuleMode } from '../policy/network-policy.ts'
+import type { HttpRule, KafkaRule, RuleMode } from '../policy/network-policy.ts'
 import type { PolicyMapVerdict } from '../policy/policy-map.ts'
 import { DEFAULT_DENY_LEVEL, passPrecedence, precedence, type RuleVerdict } from '../policy/precedence.ts'
 import type { RuleElement } from '../policy/rule-model.ts'
@@ -11,8 +11,10 @@ export interface Candidate {
   readonly name: string
   readonly element: RuleElement
   /** Of the grants that cover the port; undefined = no restriction at L7. */
-  readonly http: readonly HttpRule[] | undefined
+  readonly requests: RequestRules
 }
+
+type RequestRules = readonly (HttpRule | KafkaRule)[] | undefined
 
 export interface Closing {
   readonly name: string
@@ -20,12 +22,12 @@ export interface Closing {
 }
 
 /** Higher first. */
-export function rank({ element, http }: Candidate): number {
-  return precedence(element.level, verdictOf(element, http))
+export function rank({ element, requests }: Candidate): number {
+  return precedence(element.level, verdictOf(element, requests))
 }
 
-export function verdictOf({ action }: RuleElement, http: readonly HttpRule[] | undefined): RuleVerdict {
-  return action === 'allow' && http !== undefined ? 'redirect' : action
+export function verdictOf({ action }: RuleElement, requests: RequestRules): RuleVerdict {
+  return action === 'allow' && requests !== undefined ? 'redirect' : action
 }
 
 /** `by` undefined = the default of the direction. */
@@ -59,18 +61,18 @@ function decideUpTo(limit: RuleMode, ordered: readonly Candidate[], closing: rea
   const isClosed = closing.some((one) => countsUpTo(limit, one))
   let below = Infinity
   for (const candidate of ordered) {
-    const { element, http } = candidate
+    const { element, requests } = candidate
     if (!countsUpTo(limit, element)) continue
     const height = rank(candidate)
     if (height >= below) continue
     if (isClosed && height < precedence(DEFAULT_DENY_LEVEL, 'pass')) break
-    const verdict = verdictOf(element, http)
+    const verdict = verdictOf(element, requests)
     if (verdict === 'pass') {
       below = passPrecedence(element.level)
       continue
     }
     if (verdict !== 'redirect') return { verdict, by: candidate }
-    const isJudged = http?.some((rule) => countsUpTo(limit, rule)) === true
+    const isJudged = requests?.some((rule) => countsUpTo(limit, rule)) === true
     return { verdict: isJudged ? 'redirect' : 'allow', by: candidate }
   }
   return { verdict: isClosed ? 'deny' : 'allow', by: undefined }

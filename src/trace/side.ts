@@ -7,7 +7,8 @@ import type { Direction } from '../policy/network-policy.ts'
 import { lookupPolicy } from '../policy/policy-lookup.ts'
 import type { PolicyMapEntry, PolicyMapVerdict } from '../policy/policy-map.ts'
 import { portText } from '../policy/policy-map-text.ts'
-import type { PortGrant, Rule, RuleElement } from '../policy/rule-model.ts'
+import { requestRulesOf } from '../policy/request-rules.ts'
+import type { Rule, RuleElement } from '../policy/rule-model.ts'
 import { selects } from '../policy/selector.ts'
 import type { TracedEndpoint, TraceWorld } from '../policy/trace-world.ts'
 import { matchPeer, matchPorts, type Match } from './element-match.ts'
@@ -81,7 +82,9 @@ function traceElement(
 ): TracedElement {
   const peer = matchPeer(element, labels)
   const { grants, ...match } = matchPorts(element, ports)
-  const candidates = peer.matches ? grants.map(({ http }) => ({ name: element.name, element, http })) : []
+  const candidates = peer.matches
+    ? grants.map((grant) => ({ name: element.name, element, requests: requestRulesOf(grant) }))
+    : []
   return { element, peer, ports: match, candidates }
 }
 
@@ -117,7 +120,12 @@ export function describeElements(
   return {
     rules: shown.map(({ element, peer, ports, candidates }) => ({
       rule: book.reference(element.name),
-      action: actionOf(element, candidates.length > 0 ? candidates : element.grants),
+      action: actionOf(
+        element,
+        candidates.length > 0
+          ? candidates.map(({ requests }) => requests)
+          : element.grants.map(requestRulesOf),
+      ),
       mode: element.mode ?? 'enforce',
       peerMatches: peer.matches,
       peer: peer.why,
@@ -137,8 +145,11 @@ function distance({ peer, ports }: TracedElement): number {
 }
 
 /** `redirect` when any of the grants has rules for requests. */
-function actionOf(element: RuleElement, grants: readonly Pick<PortGrant, 'http'>[]): string {
-  return verdictOf(element, grants.find(({ http }) => http !== undefined)?.http)
+function actionOf(element: RuleElement, grants: readonly Candidate['requests'][]): string {
+  return verdictOf(
+    element,
+    grants.find((requests) => requests !== undefined),
+  )
 }
 
 export function describeEntry({ entry, endpoint }: Side): PolicyMapRow__Output | null {

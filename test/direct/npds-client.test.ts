@@ -290,10 +290,17 @@ t.test('rules that ask for what the proxy cannot do deny their peers, and nobody
   await stream.requests.take()
   const update = [
     ruled(
-      { name: 'topics', precedence: 5, remotePolicies: [300], kafkaRules: { kafkaRules: [{ topic: 'x' }] } },
+      {
+        name: 'topics',
+        precedence: 5,
+        remotePolicies: [300],
+        l7Proto: 'kafka',
+        kafkaRules: { kafkaRules: [{ apiVersion: -1, topic: 'x' }] },
+      },
+      { name: 'parser', precedence: 5, remotePolicies: [304], l7Proto: 'kafka' },
       { precedence: 5, remotePolicies: [301], l7Proto: 'cassandra', l7Rules: { l7AllowRules: [] } },
       { precedence: 5, remotePolicies: [302], serverNames: ['a.example'] },
-      { precedence: 1 },
+      { precedence: 1, remotePolicies: [301, 302, 303, 304] },
     ),
   ]
   stream.respond('1', update)
@@ -303,12 +310,19 @@ t.test('rules that ask for what the proxy cannot do deny their peers, and nobody
     const ends = { egressEndpoint: 0, ingressEndpoint: 1, destinationIdentity: 1, destinationPort: 80 }
     return snapshot.connection({ ...ends, sourceIdentity } as never)
   }
-  t.match(verdict(300), { kind: 'deny', verdict: { rule: 'topics (kafka_rules is not supported)' } })
+  const topics = verdict(300)
+  const request = { apiKey: 0, apiVersion: 9, clientId: '' }
+  if (topics.kind !== 'kafka') throw new Error(`topics are ${topics.kind}`)
+  t.match(topics.judge.judge(request, { topic: 'x' }), { allowed: true })
+  t.match(topics.judge.judge(request, { topic: 'y' }), { allowed: false, rule: 'topics' })
+  t.match(verdict(304), { kind: 'deny', verdict: { rule: 'parser (l7_proto "kafka" is not supported)' } })
   t.match(verdict(301), { kind: 'deny', verdict: { rule: 'rule (l7_proto "cassandra" is not supported)' } })
   t.match(verdict(302), { kind: 'deny', verdict: { rule: /server_names/ } })
   t.match(verdict(303), { kind: 'allow' })
   const { rules } = await log.takeUntil(({ msg }) => msg.startsWith('rules that deny'))
-  t.match(rules, [/endpoint 1, ingress_per_port_policies\[0\]\.rules\[0\] \(topics\): kafka_rules is not/])
+  t.match(rules, [
+    /endpoint 1, ingress_per_port_policies\[0\]\.rules\[1\] \(parser\): l7_proto "kafka" is not/,
+  ])
 })
 
 type Step =

@@ -17,14 +17,16 @@ export interface KafkaAccess {
   readonly topic?: string
   readonly group?: string
   readonly transactionalId?: string
+  /** What it touches is not known. Only rules without conditions on topics, groups and ids cover it. */
+  readonly isUnread?: boolean
 }
 
 export interface KafkaJudge {
   /** A request is allowed when each of its accesses is. */
   judge(request: KafkaRequest, access: KafkaAccess): Verdict
   /**
-   * Some rule that applies to the request's API key, version and client id restricts topics, groups or ids, or no rule
-   * applies without restrictions: a request whose accesses nobody can read must then be denied.
+   * No rule lets every request of this API key, version and client id through, whatever it touches: one whose
+   * accesses nobody can read must then be denied. What an access with `isUnread` is judged.
    */
   restrictsResources(request: KafkaRequest): boolean
 }

@@ -79,8 +79,8 @@ export const ICMP_ITEM: FieldTable = { known: ['fields'] }
 export const ICMP_FIELD: FieldTable = { known: ['family', 'type'] }
 
 export const L7_RULES: FieldTable = {
-  known: ['http'],
-  unsupported: unsupported(['dns', 'kafka', 'l7proto', 'l7']),
+  known: ['http', 'kafka'],
+  unsupported: unsupported(['dns', 'l7proto', 'l7']),
 }
 
 export const HTTP: FieldTable = { known: ['method', 'path', 'host', 'headers', 'headerMatches'] }
@@ -88,4 +88,12 @@ export const HTTP: FieldTable = { known: ['method', 'path', 'host', 'headers', '
 export const HEADER_MATCH: FieldTable = {
   known: ['name', 'value', 'mismatch'],
   unsupported: unsupported(['secret'], 'write the value itself as value'),
+}
+
+/** The last three are Weir's own. */
+export const KAFKA: FieldTable = {
+  known: [
+    ...['role', 'apiKey', 'apiVersion', 'clientID', 'topic'],
+    ...['topicPrefix', 'group', 'transactionalID'],
+  ],
 }

@@ -1,7 +1,7 @@
-// `rules` of a `toPorts` item: the HTTP requests that are allowed.
+// `rules.http` of a `toPorts` item: the HTTP requests that are allowed.
 import type { HeaderAction, HeaderRule, HttpRule } from '../network-policy.ts'
 import type { Cursor } from '../yaml-cursor.ts'
-import { HEADER_MATCH, HTTP, L7_RULES } from './fields.ts'
+import { HEADER_MATCH, HTTP } from './fields.ts'
 
 /** Why a pattern is refused; undefined = it is fine. Decided by whoever executes patterns. */
 export type RegexValidator = (pattern: string) => string | undefined
@@ -16,23 +16,8 @@ export interface HttpContext {
   readonly name: string
 }
 
-export interface L7Rules {
-  /** undefined after a problem. */
-  readonly http: readonly HttpRule[] | undefined
-}
-
-/** undefined when no HTTP rules are there, which is a problem too. */
-export function parseL7Rules(at: Cursor, context: HttpContext): L7Rules | undefined {
-  const fields = at.fields(L7_RULES)
-  if (fields === undefined) return undefined
-  const httpAt = fields.get('http')
-  if (httpAt !== undefined) return { http: parseHttpRules(httpAt, context) }
-  // Silent when the mapping held something else: that is a problem of its own.
-  if (at.entries()?.length === 0) at.fail('names no protocol', 'write http, or remove rules')
-  return undefined
-}
-
-function parseHttpRules(at: Cursor, context: HttpContext): readonly HttpRule[] | undefined {
+/** undefined after a problem. */
+export function parseHttpRules(at: Cursor, context: HttpContext): readonly HttpRule[] | undefined {
   const items = at.items()
   if (items === undefined) return undefined
   if (items.length === 0) {

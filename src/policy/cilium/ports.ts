@@ -12,7 +12,8 @@ import {
 import type { Cursor } from '../yaml-cursor.ts'
 import { portNameProblem } from '../port-name.ts'
 import { DENY_PORT_RULE, PORT, PORT_RULE } from './fields.ts'
-import { parseL7Rules, type HttpContext } from './http.ts'
+import type { HttpContext } from './http.ts'
+import { parseL7Rules, type L7Rules } from './l7-rules.ts'
 
 const MAX_PORTS = 40
 /** ANY = every protocol that has ports. */
@@ -54,9 +55,9 @@ function parsePortRule(at: Cursor, deny: boolean, context: HttpContext): PortGra
   const ports = parsePorts(at, fields.get('ports'))
   const rulesAt = fields.get('rules')
   const rules = rulesAt === undefined ? undefined : parseL7Rules(rulesAt, context)
-  if (rules !== undefined) checkHttpPorts(ports ?? [])
-  if (ports === undefined || (rulesAt !== undefined && rules?.http === undefined)) return undefined
-  return { spans: ports.flatMap(toSpans), named: ports.flatMap(toNames), http: rules?.http }
+  if (rules !== undefined) checkL7Ports(ports ?? [], rules.protocol)
+  if (ports === undefined || (rulesAt !== undefined && rules?.rules === undefined)) return undefined
+  return { spans: ports.flatMap(toSpans), named: ports.flatMap(toNames), http: undefined, ...rules?.rules }
 }
 
 function parsePorts(rule: Cursor, at: Cursor | undefined): ParsedPort[] | undefined {
@@ -138,14 +139,16 @@ function parseProtocol(at: Cursor): string | undefined {
   return at.fail('unknown protocol', `use ${known.join(', ')}`)
 }
 
+const SPOKEN = { http: 'HTTP', kafka: 'Kafka' } as const
+
 /** Requests are found in TCP streams only, and "every port" would send all of a peer's traffic to the proxy. */
-function checkHttpPorts(ports: readonly ParsedPort[]): void {
+function checkL7Ports(ports: readonly ParsedPort[], l7: L7Rules['protocol']): void {
   for (const { at, protocol, port } of ports) {
     if (protocol !== 'TCP') {
-      at.fail(`http rules need protocol TCP, not ${protocol}`, 'write protocol: TCP beside the port')
+      at.fail(`${l7} rules need protocol TCP, not ${protocol}`, 'write protocol: TCP beside the port')
     }
     if (typeof port !== 'string' && port.first === 0) {
-      at.fail('http rules need a port, not "0"', 'name the port that speaks HTTP')
+      at.fail(`${l7} rules need a port, not "0"`, `name the port that speaks ${SPOKEN[l7]}`)
     }
   }
 }

@@ -4,6 +4,7 @@ import type {
   HeaderAction,
   HeaderMatcher,
   HttpRule,
+  KafkaRule,
   PortPolicy,
   PortRule,
   RuleMode,
@@ -32,18 +33,32 @@ export interface NaiveVerdict extends NaiveDecision {
 
 export type NaiveRequest = Required<RequestParts>
 
+/** One thing that a Kafka request touches. */
+export interface NaiveAccess {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly clientId: string
+  readonly topic: string | undefined
+  readonly group: string | undefined
+  readonly transactionalId: string | undefined
+  /** Nobody knows what it touches. */
+  readonly isUnread: boolean
+}
+
 const WEAKNESS: readonly RuleMode[] = ['enforce', 'audit', 'shadow']
 
 export function naiveJudge(
   ports: readonly PortPolicy[],
   flow: NaiveFlow,
-  request: NaiveRequest,
+  request: NaiveRequest | NaiveAccess,
 ): NaiveVerdict {
   const rules = rulesFor(ports, flow)
   const upTo = (mode: RuleMode): NaiveDecision => decide(without(rules, mode), request)
   const [enforced, audited, planned] = WEAKNESS.map(upTo) as [NaiveDecision, NaiveDecision, NaiveDecision]
   const outcome = enforced.allowed ? enforced : audited
-  const isShadowed = rules.some((rule) => [rule, ...(rule.http ?? [])].some(({ mode }) => mode === 'shadow'))
+  const isShadowed = rules.some((rule) => {
+    return [rule, ...(rule.http ?? []), ...(rule.kafka ?? [])].some(({ mode }) => mode === 'shadow')
+  })
   return {
     ...outcome,
     audit: outcome.allowed && !audited.allowed,
@@ -69,9 +84,13 @@ function without(rules: readonly PortRule[], strictest: RuleMode): PortRule[] {
   return rules
     .filter((rule) => stays(rule.mode))
     .map((rule) => {
-      const http = rule.http?.filter((item) => stays(item.mode))
-      const isEmptied = http?.length === 0 && rule.http?.length !== 0
-      return { ...rule, http: isEmptied ? undefined : http }
+      const left = <T extends { readonly mode?: RuleMode }>(items: readonly T[] | undefined) => {
+        const rest = items?.filter((item) => stays(item.mode))
+        return rest?.length === 0 && items?.length !== 0 ? undefined : rest
+      }
+      const { kafka, ...others } = rule
+      const kept = left(kafka)
+      return { ...others, http: left(rule.http), ...(kept === undefined ? {} : { kafka: kept }) }
     })
 }
 
@@ -79,9 +98,9 @@ function kindOf(rule: PortRule): number {
   return rule.deny ? 0 : (rule.passPrecedence ?? 0) === 0 ? 1 : 2
 }
 
-function decide(unordered: readonly PortRule[], request: NaiveRequest): NaiveDecision {
+function decide(unordered: readonly PortRule[], request: NaiveRequest | NaiveAccess): NaiveDecision {
   const rules = [...unordered].sort((a, b) => b.precedence - a.precedence || kindOf(a) - kindOf(b))
-  const headers = new NaiveHeaders(request)
+  const headers = new NaiveHeaders('headers' in request ? request.headers : {})
   let verdict: { readonly precedence: number; readonly rule: string } | undefined
   let i = 0
   while (i < rules.length) {
@@ -95,13 +114,34 @@ function decide(unordered: readonly PortRule[], request: NaiveRequest): NaiveDec
       continue
     }
     if (!rule.deny && pass === 0) {
-      const names = rule.http === undefined ? [rule.name] : matching(rule.http, request, headers)
+      const isPlain = rule.http === undefined && rule.kafka === undefined
+      const names = isPlain
+        ? [rule.name]
+        : 'headers' in request
+          ? matching(rule.http ?? [], request, headers)
+          : (rule.kafka ?? []).filter((one) => covers(one, request)).map(({ name }) => name)
       if (names[0] !== undefined) verdict ??= { precedence: rule.precedence, rule: names[0] }
     }
     i++
   }
   if (verdict === undefined) return { allowed: false, rule: '', headers: {} }
   return { allowed: true, rule: verdict.rule, headers: headers.edited() }
+}
+
+function covers(rule: KafkaRule, access: NaiveAccess): boolean {
+  if (rule.apiKeys !== undefined && !rule.apiKeys.some((key) => key === access.apiKey)) return false
+  if (rule.apiVersion !== undefined && rule.apiVersion !== access.apiVersion) return false
+  if (rule.clientId !== undefined && rule.clientId !== access.clientId) return false
+  const { topic, topicPrefix, group, transactionalId } = rule
+  if (access.isUnread) return [topic, topicPrefix, group, transactionalId].every((one) => one === undefined)
+  const isMet = (wanted: string | undefined, value: string | undefined): boolean =>
+    wanted === undefined || value === undefined || wanted === value
+  return (
+    isMet(topic, access.topic) &&
+    isMet(topicPrefix, access.topic?.slice(0, topicPrefix?.length)) &&
+    isMet(group, access.group) &&
+    isMet(transactionalId, access.transactionalId)
+  )
 }
 
 /** Names of the rules that match; their edits are done. */
@@ -166,16 +206,16 @@ function fails(action: HeaderAction, values: readonly string[]): boolean {
 }
 
 class NaiveHeaders {
-  readonly #request: NaiveRequest
+  readonly #headers: NaiveRequest['headers']
   readonly #edited = new Map<string, { kept: readonly string[]; added: readonly string[] }>()
 
-  constructor(request: NaiveRequest) {
-    this.#request = request
+  constructor(headers: NaiveRequest['headers']) {
+    this.#headers = headers
   }
 
   edit(action: HeaderAction): void {
     const { name, value, onMatch, onMismatch } = action
-    const values = this.#request.headers[name] ?? []
+    const values = this.#headers[name] ?? []
     const now = this.#edited.get(name) ?? { kept: values, added: [] }
     let next = now
     if (isMismatch(action, values)) {

@@ -5,12 +5,13 @@ import type {
   HeaderAction,
   HeaderMatcher,
   HttpRule,
+  KafkaRule,
   PortPolicy,
   PortRule,
   RuleMode,
   ValueMatch,
 } from '../../../src/policy/network-policy.ts'
-import type { NaiveFlow, NaiveRequest } from './naive-judge.ts'
+import type { NaiveAccess, NaiveFlow, NaiveRequest } from './naive-judge.ts'
 
 const some = <T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values)
 /** Absent in most cases. */
@@ -57,6 +58,7 @@ function merged(parts: readonly object[]): object {
 
 export interface WorldOptions {
   readonly modes: readonly RuleMode[]
+  readonly protocol?: 'http' | 'kafka'
 }
 
 export interface World {
@@ -66,7 +68,7 @@ export interface World {
   readonly ports: fc.Arbitrary<PortPolicy[]>
 }
 
-export function world({ modes }: WorldOptions): World {
+export function world({ modes, protocol = 'http' }: WorldOptions): World {
   const mode = some<RuleMode>(...modes)
   const http: fc.Arbitrary<HttpRule> = fc
     .tuple(
@@ -83,8 +85,30 @@ export function world({ modes }: WorldOptions): World {
       rarely('mode', mode),
     )
     .map((parts) => merged(parts) as HttpRule)
-  const verdict: fc.Arbitrary<{ deny: boolean; http: HttpRule[] | undefined; down?: number }> = fc.oneof(
-    { arbitrary: fc.array(http, { maxLength: 3 }).map((rules) => ({ deny: false, http: rules })), weight: 4 },
+  const kafka: fc.Arbitrary<KafkaRule> = fc
+    .tuple(
+      fc.record({ name: some('k1', 'k2', 'k3') }),
+      rarely('apiKeys', some([0], [1], [0, 3], [])),
+      rarely('apiVersion', some(0, 9)),
+      rarely('clientId', some('c', '')),
+      fc.oneof(rarely('topic', some('a', 'ab', 'b')), rarely('topicPrefix', some('a', 'ab', 'abc'))),
+      rarely('group', some('g', 'h', '')),
+      rarely('transactionalId', some('x', 'y')),
+      rarely('mode', mode),
+    )
+    .map((parts) => merged(parts) as KafkaRule)
+  interface GivenVerdict {
+    readonly deny: boolean
+    readonly http: HttpRule[] | undefined
+    readonly kafka?: KafkaRule[]
+    readonly down?: number
+  }
+  const judging: fc.Arbitrary<GivenVerdict> =
+    protocol === 'http'
+      ? fc.array(http, { maxLength: 3 }).map((rules) => ({ deny: false, http: rules }))
+      : fc.array(kafka, { maxLength: 6 }).map((rules) => ({ deny: false, http: undefined, kafka: rules }))
+  const verdict: fc.Arbitrary<GivenVerdict> = fc.oneof(
+    { arbitrary: judging, weight: 4 },
     { arbitrary: fc.constant({ deny: false, http: undefined }), weight: 2 },
     { arbitrary: fc.constant({ deny: true, http: undefined }), weight: 1 },
     {
@@ -141,4 +165,14 @@ export const request: fc.Arbitrary<NaiveRequest> = fc.record({
   path: some('/a', '/b', '/'),
   host: some('a.test', 'A.TEST:80', 'b'),
   headers: fc.record({ x: values, y: values }),
+})
+
+export const access: fc.Arbitrary<NaiveAccess> = fc.record({
+  apiKey: some(0, 1, 3, 9),
+  apiVersion: some(0, 9),
+  clientId: some('c', 'd', ''),
+  topic: some(undefined, 'a', 'ab', 'abcd', 'b', ''),
+  group: some(undefined, undefined, 'g', ''),
+  transactionalId: some(undefined, undefined, 'x'),
+  isUnread: fc.oneof({ arbitrary: fc.constant(false), weight: 5 }, fc.constant(true)),
 })

@@ -9,6 +9,7 @@ import type {
   HeaderAction,
   HeaderMatcher,
   HttpRule,
+  KafkaRule,
   NetworkPolicy,
   PortPolicy,
   PortRule,
@@ -102,7 +103,30 @@ const httpRule: fc.Arbitrary<HttpRule> = fc
     optional('mode', mode),
   )
   .map(([rule, ...others]) => Object.assign({ ...rule }, ...others) as HttpRule)
-const verdict: fc.Arbitrary<Pick<PortRule, 'deny' | 'http'> & { passes: boolean }> = fc.oneof(
+const int16 = fc.integer({ min: 0, max: 0x7fff })
+const topic = fc.constantFrom('a', 'orders.eu-1_x')
+const kafkaRule: fc.Arbitrary<KafkaRule> = fc
+  .tuple(
+    fc.record({ name: fc.string({ minLength: 1 }) }),
+    optional(
+      'apiKeys',
+      fc.uniqueArray(int16, { minLength: 1, maxLength: 3 }).map((keys) => keys.sort((a, b) => a - b)),
+    ),
+    optional('apiVersion', int16),
+    optional('clientId', fc.string({ minLength: 1 })),
+    fc.oneof(optional('topic', topic), optional('topicPrefix', topic)),
+    optional('group', fc.string({ minLength: 1 })),
+    optional('transactionalId', fc.string({ minLength: 1 })),
+    optional('mode', mode),
+  )
+  .map((parts) => Object.assign({}, ...parts) as KafkaRule)
+const verdict: fc.Arbitrary<Pick<PortRule, 'deny' | 'http' | 'kafka'> & { passes: boolean }> = fc.oneof(
+  fc.record({
+    deny: fc.constant(false),
+    http: fc.constant(undefined),
+    kafka: fc.array(kafkaRule, { maxLength: 3 }),
+    passes: fc.constant(false),
+  }),
   fc.record({
     deny: fc.constant(false),
     http: fc.option(fc.array(httpRule, { maxLength: 3 }), { nil: undefined }),
@@ -190,6 +214,7 @@ const withRule = (...rules: PortNetworkPolicyRule[]): WirePolicy => ({
 })
 const withHttp = (rule: object): WirePolicy => withRule({ httpRules: { httpRules: [rule] } })
 const withHeader = (header: object): WirePolicy => withHttp({ headers: [header] })
+const withKafka = (rule: object): WirePolicy => withRule({ kafkaRules: { kafkaRules: [rule] } })
 const withAction = (action: object): WirePolicy => withHttp({ headerMatches: [action] })
 
 const REFUSED: [string, WirePolicy, RegExp][] = [
@@ -221,11 +246,27 @@ const REFUSED: [string, WirePolicy, RegExp][] = [
   ['SNI patterns', withRule({ serverNames: ['a.example'] }), /server_names/],
   ['TLS termination', withRule({ downstreamTlsContext: {} }), /downstream_tls_context/],
   ['TLS origination', withRule({ upstreamTlsContext: {} }), /upstream_tls_context/],
-  ['Kafka rules', withRule({ kafkaRules: {} }), /kafka_rules/],
   ['generic rules', withRule({ l7Rules: {} }), /l7_rules/],
   ['a named parser', withRule({ l7Proto: 'memcache' }), /l7_proto "memcache"/],
   ['a mode of tomorrow', withRule({ weirMode: 7 as 0 }), /rules\[0\]: weir_mode 7/],
   ['HTTP rules that deny', withRule({ deny: true, httpRules: {} }), /http_rules .* deny/],
+  ['a parser without its rules', withRule({ l7Proto: 'kafka' }), /l7_proto "kafka"/],
+  ['HTTP rules for the Kafka parser', withRule({ l7Proto: 'kafka', httpRules: {} }), /l7_proto "kafka"/],
+  ['Kafka rules for the HTTP parser', withRule({ l7Proto: 'http', kafkaRules: {} }), /l7_proto "http"/],
+  ['Kafka rules that deny', withRule({ deny: true, kafkaRules: {} }), /kafka_rules .* deny/],
+  [
+    'Kafka rules that pass',
+    withRule({ precedence: 9, passPrecedence: 5, kafkaRules: {} }),
+    /kafka_rules .* pass_precedence/,
+  ],
+  ['a Kafka version too far', withKafka({ apiVersion: 32_768 }), /kafka_rules\[0\]: api_version 32768/],
+  ['a negative API', withKafka({ apiKeys: [3, -1] }), /api_keys -1 must be 0\.\.32767/],
+  ['an API too far', withKafka({ apiKeys: [32_768] }), /api_keys 32768/],
+  ['a topic with an asterisk', withKafka({ topic: 'orders-*' }), /topic "orders-\*" must be up to 255/],
+  ['a topic too long', withKafka({ topic: 'x'.repeat(256) }), /must be up to 255/],
+  ['a prefix with a blank', withKafka({ weirTopicPrefix: 'a b' }), /weir_topic_prefix "a b"/],
+  ['a topic and a prefix', withKafka({ topic: 'a', weirTopicPrefix: 'b' }), /topic is not supported beside/],
+  ['a mode of tomorrow for Kafka', withKafka({ weirMode: 7 as 0 }), /kafka_rules\[0\]: weir_mode 7/],
   [
     'HTTP rules that pass',
     withRule({ precedence: 9, passPrecedence: 5, httpRules: {} }),

@@ -36,6 +36,12 @@ t.test('an entry that loses all of its rules goes: without rules it would admit 
   t.same(plain(rule('a', { http: [] })), [])
 })
 
+t.test('rules for Kafka go: others would let every request of their peers through', async (t) => {
+  const kafka = [{ name: 'k', topic: 'a' }]
+  t.same(plain(rule('a', { kafka }), rule('b', { http: [http()] })), [[rule('b', { http: [http()] })]])
+  t.same(plain(rule('a', { kafka })), [])
+})
+
 t.test('HTTP rules in audit go; a rule that loses them all admits its peers', async (t) => {
   t.same(plain(rule('a', { http: [http(), http('audit')] })), [[rule('a', { http: [http()] })]])
   t.same(plain(rule('a', { http: [http('audit')] })), [[rule('a')]])

@@ -81,7 +81,10 @@ t.test('fields of the format that cannot be enforced are refused by name, at the
       `${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a}]}}]`,
       /"dns" is not supported yet/,
     ],
-    [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {kafka: []}}]`, /"kafka" is not supported yet/],
+    [
+      `${ONE_RULE}toPorts: [{ports: [{port: "53"}], rules: {l7proto: r2d2}}]`,
+      /"l7proto" is not supported yet/,
+    ],
     [`${ONE_RULE}toPorts: [{ports: [{port: "53"}], listener: {}}]`, /"listener" is not supported yet/],
     [
       `${ONE_RULE}toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{headerMatches: [{name: A, secret: {name: s}}]}]}}]`,
