@@ -24,17 +24,17 @@ export function elementFilters(
   const { peers } = element
   const identities = peers === 'any' ? undefined : union(peers.map((selector) => view.selection(selector)))
   if (identities?.length === 0) return []
-  return element.grants.flatMap((grant) => {
+  const filters: Filter[] = []
+  for (const grant of element.grants) {
     const isOfPeers = direction === 'egress' && grant.named.length > 0
     const own = isOfPeers ? { ...grant, named: [] } : grant
-    const filters = hasPorts(own) ? [makeFilter(element, own, identities, defaultDeny)] : []
-    if (!isOfPeers) return filters
-    const groups = byPorts(grant, identities ?? view.withPorts(), view)
-    const named = groups.map(([spans, group]) => {
-      return makeFilter(element, { ...grant, spans, named: [] }, group, defaultDeny)
-    })
-    return [...filters, ...named]
-  })
+    if (hasPorts(own)) filters.push(makeFilter(element, own, identities, defaultDeny))
+    if (!isOfPeers) continue
+    for (const [spans, group] of byPorts(grant, identities ?? view.withPorts(), view)) {
+      filters.push(makeFilter(element, { ...grant, spans, named: [] }, group, defaultDeny))
+    }
+  }
+  return filters
 }
 
 function hasPorts({ spans, named }: PortGrant): boolean {

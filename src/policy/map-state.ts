@@ -2,16 +2,25 @@
 // speak share their entries, and a change costs as much as the peers that it concerns.
 import type { Identity } from '../lib/brands.ts'
 import { isForAnyPeer, type Filter } from './filter.ts'
+import { differences, touchedPeers } from './filter-changes.ts'
 import { ANY_IDENTITY } from './identity.ts'
 import { bySlot, judgedEntries, needsJudging } from './judged-entries.ts'
 import type { Direction } from './network-policy.ts'
-import { isSameClaimant, makeSlots, neededEntries, type Slots } from './peer-entries.ts'
-import { groupPeers, peerLists, pick, placesNaming, symmetricDifference } from './peer-groups.ts'
+import { makeSlots, neededEntries, type Slots } from './peer-entries.ts'
+import {
+  changedUse,
+  groupPeers,
+  peerLists,
+  pick,
+  placesNaming,
+  twinOf,
+  useOfLists,
+  type ListUse,
+  type PeerLists,
+} from './peer-groups.ts'
+import { NO_ENTRIES, PeerRows, type Entries } from './peer-rows.ts'
 import { slotOf, type PeerEntry, type PolicyMapEntry } from './policy-map.ts'
 import type { PolicyMapDiff } from './policy-map-diff.ts'
-
-type Entries = readonly PeerEntry[]
-type Rows = ReadonlyMap<Identity, Entries>
 
 /** What holds for any peer, as the entries of single peers need it. */
 interface Wildcard {
@@ -21,84 +30,88 @@ interface Wildcard {
   readonly bySlot: ReadonlyMap<number, PeerEntry>
 }
 
+/** The filters of a state, and what follows from them alone. */
+interface Filters {
+  readonly list: readonly Filter[]
+  readonly isJudged: boolean
+  readonly use: ListUse
+}
+
+/** Rows of a former state and all peers whose entries differ from them: makes a delta cheap. */
+interface Origin {
+  readonly rows: WeakRef<PeerRows>
+  readonly peers: readonly Identity[]
+}
+
+const NO_ROWS = new PeerRows(new Map())
+
 /** Beyond this many look-ups of peers in lists, everything is grouped anew. */
 const MAX_LOOKUPS = 200_000
-
-const NONE: Entries = []
-const NOBODY: readonly Identity[] = []
 
 /** Immutable. */
 export class MapState {
   readonly direction: Direction
   /** How many entries. */
   readonly size: number
-  readonly #filters: readonly Filter[]
-  readonly #isJudged: boolean
+  readonly #filters: Filters
   readonly #wildcard: Wildcard
-  /** By peer, ANY_IDENTITY included; never an empty list. */
-  readonly #rows: Rows
-  /** Rows of a former state and all peers whose entries differ from them: makes a delta cheap. */
-  readonly #since: { readonly rows: WeakRef<Rows>; readonly peers: readonly Identity[] } | undefined
+  /** ANY_IDENTITY included. */
+  readonly #rows: PeerRows
+  readonly #since: Origin | undefined
 
   private constructor(
     direction: Direction,
-    filters: readonly Filter[],
+    filters: Filters,
     wildcard: Wildcard,
-    rows: Rows,
+    rows: PeerRows,
     size: number,
-    since?: { readonly rows: WeakRef<Rows>; readonly peers: readonly Identity[] },
+    since?: Origin,
   ) {
     this.direction = direction
     this.size = size
     this.#filters = filters
-    this.#isJudged = filters.some(needsJudging)
     this.#wildcard = wildcard
     this.#rows = rows
     this.#since = since
   }
 
-  /** @param filters without named ports, in the order of the policies. */
-  static build(direction: Direction, filters: readonly Filter[]): MapState {
-    const isJudged = filters.some(needsJudging)
-    const wildcard = makeWildcard(filters.filter(isForAnyPeer), isJudged)
+  /** @param list without named ports, in the order of the policies. */
+  static build(direction: Direction, list: readonly Filter[]): MapState {
+    const filters = { list, isJudged: list.some(needsJudging), use: useOfLists(list) }
+    const wildcard = makeWildcard(list.filter(isForAnyPeer), filters.isJudged)
     const rows = new Map<Identity, Entries>()
     if (wildcard.entries.length > 0) rows.set(ANY_IDENTITY, wildcard.entries)
     let size = wildcard.entries.length
-    for (const { identities, filters: own } of groupPeers(filters)) {
-      const entries = entriesOf(own, wildcard, isJudged)
+    for (const { identities, filters: own } of groupPeers(list)) {
+      const entries = entriesOf(own, wildcard, filters.isJudged)
       if (entries.length === 0) continue
       for (const identity of identities) rows.set(identity, entries)
       size += entries.length * identities.length
     }
-    return new MapState(direction, filters, wildcard, rows, size)
+    return new MapState(direction, filters, wildcard, new PeerRows(rows), size)
   }
 
   /** The state for other filters. Peers whom the change does not concern keep their entries, and cost nothing. */
-  update(filters: readonly Filter[]): MapState {
-    const lists = peerLists(filters)
-    const touched = this.#touchedPeers(filters)
-    if (touched === undefined || touched.size * lists.size > MAX_LOOKUPS) {
-      return MapState.build(this.direction, filters)
-    }
-    const known = new Map<string, Entries>()
-    const changes: [Identity, Entries][] = []
-    for (const identity of touched) {
-      const places = placesNaming(identity, lists)
-      const key = touched.size === 1 ? '' : places.join()
-      const entries = known.get(key) ?? entriesOf(pick(filters, places), this.#wildcard, this.#isJudged)
-      known.set(key, entries)
-      if (!isSameList(this.#rows.get(identity) ?? NONE, entries)) changes.push([identity, entries])
-    }
-    return this.#withRows(filters, changes)
+  update(list: readonly Filter[]): MapState {
+    const { gone, come } = differences(this.#filters.list, list)
+    const isJudged = this.#filters.isJudged ? list.some(needsJudging) : come.some(needsJudging)
+    const isForAll = isJudged !== this.#filters.isJudged || gone.some(isForAnyPeer) || come.some(isForAnyPeer)
+    if (isForAll) return MapState.build(this.direction, list)
+    const touched = touchedPeers(gone, come)
+    const use = changedUse(this.#filters.use, gone, come)
+    if (touched.size * use.size > MAX_LOOKUPS) return MapState.build(this.direction, list)
+    const filters = { list, isJudged, use }
+    return this.#withRows(filters, this.#changedRows(filters, touched))
   }
 
   /** What to write and what to delete to turn the entries of `before` into these. */
   deltaFrom(before: MapState | undefined): PolicyMapDiff {
     const additions: PolicyMapEntry[] = []
     const deletions: PolicyMapEntry[] = []
-    for (const identity of this.#differingFrom(before)) {
-      const gone = bySlot(before === undefined ? NONE : (before.#rows.get(identity) ?? NONE))
-      for (const entry of this.#rows.get(identity) ?? NONE) {
+    const rows = before === undefined ? NO_ROWS : before.#rows
+    for (const identity of this.#differingFrom(rows)) {
+      const gone = bySlot(rows.of(identity))
+      for (const entry of this.#rows.of(identity)) {
         const slot = slotOfEntry(entry)
         const previous = gone.get(slot)
         gone.delete(slot)
@@ -123,93 +136,56 @@ export class MapState {
   /** Whether there is an entry of that key. */
   has({ identity, protocol, port, portBits }: PolicyMapEntry): boolean {
     const slot = slotOf(protocol, port, portBits)
-    return this.#rows.get(identity)?.some((entry) => slotOfEntry(entry) === slot) === true
+    return this.#rows.of(identity).some((entry) => slotOfEntry(entry) === slot)
   }
 
-  #differingFrom(before: MapState | undefined): Iterable<Identity> {
-    if (before === undefined) return this.#rows.keys()
-    if (before.#rows === this.#rows) return []
-    if (this.#since?.rows.deref() === before.#rows) return this.#since.peers
+  #differingFrom(before: PeerRows): Iterable<Identity> {
+    if (before === this.#rows) return []
+    if (this.#since?.rows.deref() === before) return this.#since.peers
     const differing = new Set<Identity>()
     for (const [identity, entries] of this.#rows) {
-      if (before.#rows.get(identity) !== entries) differing.add(identity)
+      if (before.of(identity) !== entries) differing.add(identity)
     }
-    for (const identity of before.#rows.keys()) if (!this.#rows.has(identity)) differing.add(identity)
+    for (const [identity] of before) {
+      if (this.#rows.of(identity).length === 0) differing.add(identity)
+    }
     return differing
   }
 
-  #withRows(filters: readonly Filter[], changes: readonly [Identity, Entries][]): MapState {
-    const { direction } = this
-    if (changes.length === 0) {
-      return new MapState(direction, filters, this.#wildcard, this.#rows, this.size, this.#since)
+  #changedRows({ list, isJudged, use }: Filters, touched: ReadonlySet<Identity>): Map<Identity, Entries> {
+    const changed = new Map<Identity, Entries>()
+    const made = new Map<string, Entries>()
+    let lists: PeerLists | undefined
+    for (const identity of touched) {
+      const twin = twinOf(identity, use, touched)
+      let entries: Entries
+      if (twin !== undefined) {
+        entries = this.#rows.of(twin)
+      } else {
+        lists ??= peerLists(list)
+        const places = placesNaming(identity, lists)
+        const key = touched.size === 1 ? '' : places.join()
+        entries = made.get(key) ?? entriesOf(pick(list, places), this.#wildcard, isJudged)
+        made.set(key, entries)
+      }
+      if (!isSameList(this.#rows.of(identity), entries)) changed.set(identity, entries)
     }
-    const rows = new Map(this.#rows)
-    let { size } = this
-    for (const [identity, entries] of changes) {
-      size += entries.length - (rows.get(identity)?.length ?? 0)
-      if (entries.length === 0) rows.delete(identity)
-      else rows.set(identity, entries)
-    }
-    const since = { rows: new WeakRef(this.#rows), peers: changes.map(([identity]) => identity) }
-    return new MapState(direction, filters, this.#wildcard, rows, size, since)
+    return changed
   }
 
-  /** Peers whose filters differ; undefined when everybody's may. */
-  #touchedPeers(filters: readonly Filter[]): Set<Identity> | undefined {
-    const { gone, come } = differences(this.#filters, filters)
-    if (filters.some(needsJudging) !== this.#isJudged) return undefined
-    if (gone.some(isForAnyPeer) || come.some(isForAnyPeer)) return undefined
-    const touched = new Set<Identity>()
-    const compared = new Map<readonly Identity[], readonly Identity[]>()
-    for (const [before, after] of pairUp(gone, come)) {
-      // Rules that share a selector change alike.
-      if (compared.get(before) === after) continue
-      compared.set(before, after)
-      for (const identity of symmetricDifference(before, after)) touched.add(identity)
+  #withRows(filters: Filters, changes: ReadonlyMap<Identity, Entries>): MapState {
+    const { direction } = this
+    if (changes.size === 0) {
+      return new MapState(direction, filters, this.#wildcard, this.#rows, this.size, this.#since)
     }
-    return touched
+    let { size } = this
+    for (const [identity, entries] of changes) size += entries.length - this.#rows.of(identity).length
+    const since = { rows: new WeakRef(this.#rows), peers: [...changes.keys()] }
+    return new MapState(direction, filters, this.#wildcard, this.#rows.with(changes), size, since)
   }
 
   #entry(identity: Identity, { protocol, port, portBits, verdict, precedence }: PeerEntry): PolicyMapEntry {
     return { identity, direction: this.direction, protocol, port, portBits, verdict, precedence }
-  }
-}
-
-/** Filters that are in one list only. Mostly the lists are as long, and differ in a few places. */
-function differences(
-  before: readonly Filter[],
-  after: readonly Filter[],
-): { readonly gone: readonly Filter[]; readonly come: readonly Filter[] } {
-  if (before.length === after.length) {
-    const places = [...before.keys()].filter((place) => before[place] !== after[place])
-    return { gone: pick(before, places), come: pick(after, places) }
-  }
-  const [old, wanted] = [new Set(before), new Set(after)]
-  return {
-    gone: before.filter((filter) => !wanted.has(filter)),
-    come: after.filter((filter) => !old.has(filter)),
-  }
-}
-
-/** Peers of filters before and after, where the filters differ in nothing else; nobody where one has no pair. */
-function* pairUp(
-  gone: readonly Filter[],
-  come: readonly Filter[],
-): Iterable<[readonly Identity[], readonly Identity[]]> {
-  const candidates = new Map<unknown, Filter[]>()
-  for (const filter of come) {
-    const same = candidates.get(filter.spans)
-    if (same === undefined) candidates.set(filter.spans, [filter])
-    else same.push(filter)
-  }
-  for (const filter of gone) {
-    const same = candidates.get(filter.spans) ?? []
-    const index = same.findIndex((one) => isSameClaimant(one, filter))
-    const [pair] = index < 0 ? [] : same.splice(index, 1)
-    yield [filter.rule.remoteIdentities ?? NOBODY, pair?.rule.remoteIdentities ?? NOBODY]
-  }
-  for (const left of candidates.values()) {
-    for (const { rule } of left) yield [NOBODY, rule.remoteIdentities ?? NOBODY]
   }
 }
 
@@ -220,7 +196,7 @@ function makeWildcard(filters: readonly Filter[], isJudged: boolean): Wildcard {
 }
 
 function entriesOf(own: readonly Filter[], wildcard: Wildcard, isJudged: boolean): Entries {
-  if (own.length === 0) return NONE
+  if (own.length === 0) return NO_ENTRIES
   return isJudged
     ? judgedEntries(own, wildcard.filters, wildcard.bySlot)
     : neededEntries(makeSlots(own), wildcard.slots)

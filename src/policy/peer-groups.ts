@@ -23,6 +23,50 @@ export function peerLists(filters: readonly Filter[]): PeerLists {
   return lists
 }
 
+/** Distinct lists of peers, with the number of filters that have each. */
+export type ListUse = ReadonlyMap<readonly Identity[], number>
+
+export function useOfLists(filters: readonly Filter[]): ListUse {
+  return changedUse(new Map(), [], filters)
+}
+
+export function changedUse(use: ListUse, gone: readonly Filter[], come: readonly Filter[]): ListUse {
+  const changed = new Map(use)
+  const count = ({ rule: { remoteIdentities: list } }: Filter, by: number): void => {
+    if (list !== undefined) changed.set(list, (changed.get(list) ?? 0) + by)
+  }
+  for (const filter of gone) count(filter, -1)
+  for (const filter of come) count(filter, 1)
+  for (const { rule } of gone) {
+    const list = rule.remoteIdentities
+    if (list !== undefined && changed.get(list) === 0) changed.delete(list)
+  }
+  return changed
+}
+
+/** Where to look for another peer of a workload: mostly they got their numbers one after another. */
+const STEPS_TO_TWIN = [-1, 1, -2, 2]
+
+/** A peer other than `except` that the same lists name, so that the same filters apply to it. May miss some. */
+export function twinOf(
+  identity: Identity,
+  lists: ListUse,
+  except: ReadonlySet<Identity>,
+): Identity | undefined {
+  const naming = new Set([...lists.keys()].filter((list) => includes(list, identity)))
+  const [list] = naming
+  if (list === undefined) return undefined
+  const place = placeOf(list, identity)
+  const candidates = STEPS_TO_TWIN.flatMap((step) => list[place + step] ?? [])
+  return candidates.find((candidate) => !except.has(candidate) && areNaming(naming, candidate, lists))
+}
+
+/** Whether of all lists just these name the peer. */
+function areNaming(naming: ReadonlySet<readonly Identity[]>, peer: Identity, lists: ListUse): boolean {
+  for (const list of lists.keys()) if (includes(list, peer) !== naming.has(list)) return false
+  return true
+}
+
 /** A set of lists that some peers are in, reached from the set without the last one. */
 interface Node {
   readonly parent: Node | undefined
@@ -88,6 +132,11 @@ export function pick(filters: readonly Filter[], places: readonly number[]): Fil
 
 /** @param sorted ascending. */
 export function includes(sorted: readonly Identity[], identity: Identity): boolean {
+  return sorted[placeOf(sorted, identity)] === identity
+}
+
+/** First place of an ascending list that does not hold less. */
+function placeOf(sorted: readonly Identity[], identity: Identity): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
@@ -95,7 +144,7 @@ export function includes(sorted: readonly Identity[], identity: Identity): boole
     if ((sorted[middle] ?? 0) < identity) low = middle + 1
     else high = middle
   }
-  return sorted[low] === identity
+  return low
 }
 
 /** Members of exactly one of two ascending lists. */

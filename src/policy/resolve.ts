@@ -88,8 +88,10 @@ function isWithoutEffect({ defaultDeny, filters }: RuleFilters): boolean {
   return !defaultDeny && filters.length === 0
 }
 
+const LOWEST_OF_DEFAULT_DENY = precedence(DEFAULT_DENY_LEVEL, 'pass')
+
 function isBelowDefaultDeny({ rule }: Filter): boolean {
-  return rule.precedence < precedence(DEFAULT_DENY_LEVEL, 'pass')
+  return rule.precedence < LOWEST_OF_DEFAULT_DENY
 }
 
 function isSameFilter(a: Filter, b: Filter | undefined): boolean {

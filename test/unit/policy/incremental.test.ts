@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { asEndpointId, asIdentity, type EndpointId } from '../../../src/lib/brands.ts'
+import type { LabelledIdentity } from '../../../src/policy/identity.ts'
 import { endpointLabels } from '../../../src/policy/labels.ts'
 import { policyMapKey, type PolicyMapEntry } from '../../../src/policy/policy-map.ts'
 import { diffPolicyMap } from '../../../src/policy/policy-map-diff.ts'
@@ -89,6 +90,60 @@ t.test('incremental equals full', async () => {
       }
     }),
     { numRuns: 100 },
+  )
+})
+
+const PEERS = 120
+const FIRST_PEER = 20_000
+/** Few kinds, so that most peers have others that the same rules name. */
+const peerOf = (i: number): LabelledIdentity => ({
+  identity: asIdentity(FIRST_PEER + i),
+  labels: endpointLabels(i % 3 === 0 ? 'm' : 'n', { app: i % 2 === 0 ? 'a' : 'b', tier: 'a' }),
+})
+const peerStep = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ add: fc.array(fc.nat(PEERS - 1), { minLength: 1, maxLength: 6 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ remove: fc.array(fc.nat(PEERS - 1), { minLength: 1, maxLength: 6 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ policy }) },
+)
+
+t.test('incremental equals full when many peers of few kinds come and go', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(policy, { minLength: 1, maxLength: 4 }),
+      fc.array(endpoint, { minLength: 1, maxLength: 2 }),
+      fc.array(peerStep, { minLength: 1, maxLength: 25 }),
+      (first, endpoints, steps) => {
+        const policies = new Map(first.map((one) => [one.key, one]))
+        const peers = new Map(Array.from({ length: PEERS / 2 }, (_, i) => [2 * i, peerOf(2 * i)]))
+        const repository = new PolicyRepository()
+        const world = (): Parameters<PolicyRepository['update']>[0] => ({
+          setPolicies: [...policies.values()],
+          setEndpoints: endpoints,
+          addPeers: [...peers.values()],
+        })
+        repository.update(world())
+        for (const one of steps) {
+          if ('policy' in one) policies.set(one.policy.key, one.policy)
+          if ('add' in one) for (const i of one.add) peers.set(i, peerOf(i))
+          if ('remove' in one) for (const i of one.remove) peers.delete(i)
+          const change = repository.update({
+            setPolicies: 'policy' in one ? [one.policy] : [],
+            addPeers: 'add' in one ? one.add.map(peerOf) : [],
+            removePeers: 'remove' in one ? one.remove.map((i) => peerOf(i).identity) : [],
+          })
+          for (const { before, after } of change.endpoints) if (after !== undefined) checkDelta(before, after)
+          const fresh = new PolicyRepository()
+          fresh.update(world())
+          for (const { id } of endpoints) {
+            if (!isDeepStrictEqual(plain(repository, id), plain(fresh, id))) fail(`endpoint ${id}`)
+          }
+        }
+      },
+    ),
+    { numRuns: 60 },
   )
 })
 
