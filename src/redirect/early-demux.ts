@@ -4,25 +4,25 @@
 // reaches the endpoint's egress hook, which knows where it belongs.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readSysctl, writeSysctl } from './sysctl.ts'
 
 /** One setting for both families, of the network namespace. */
-const SYSCTL = '/proc/sys/net/ipv4/tcp_early_demux'
+const SYSCTL = 'ipv4/tcp_early_demux'
 /** Holds what was set before us. */
 const RECORD = 'tcp_early_demux'
 
 /** The former value is written down first, for `cleanup`. */
 export function disableEarlyDemux(stateDir: string): void {
-  if (!existsSync(SYSCTL)) return
-  const value = readFileSync(SYSCTL, 'utf8').trim()
-  if (value === '0') return
+  const value = readSysctl(SYSCTL)
+  if (value === undefined || value === '0') return
   writeFileSync(join(stateDir, RECORD), value, { mode: 0o600 })
-  writeFileSync(SYSCTL, '0')
+  writeSysctl(SYSCTL, '0')
 }
 
 /** Nothing to do when it was off before us. */
 export function restoreEarlyDemux(stateDir: string): void {
   const record = join(stateDir, RECORD)
   if (!existsSync(record)) return
-  writeFileSync(SYSCTL, readFileSync(record))
+  writeSysctl(SYSCTL, readFileSync(record, 'utf8'))
   rmSync(record)
 }

@@ -116,7 +116,6 @@ function declare() {
     tcHookDestroy: library.func('int bpf_tc_hook_destroy(_Inout_ bpf_tc_hook *hook)'),
     tcAttach: library.func('int bpf_tc_attach(const bpf_tc_hook *hook, _Inout_ bpf_tc_opts *opts)'),
     tcDetach: library.func('int bpf_tc_detach(const bpf_tc_hook *hook, const bpf_tc_opts *opts)'),
-    tcQuery: library.func('int bpf_tc_query(const bpf_tc_hook *hook, _Inout_ bpf_tc_opts *opts)'),
     ringBufferNew: library.func(
       'void *ring_buffer__new(int map_fd, weir_ring_sample *callback, void *ctx, void *opts)',
     ),
@@ -175,7 +174,7 @@ export function kernelError(operation: string, errno: number): WeirError {
   const text = `${operation}: ${errnoName(errno)}`
   if (Math.abs(errno) === EPERM) {
     return new WeirError('NOT_PRIVILEGED', text, {
-      mend: 'run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_RESOURCE',
+      mend: 'run as root, with CAP_NET_ADMIN and CAP_BPF',
     })
   }
   return new WeirError('KERNEL_CALL_FAILED', text)

@@ -1,4 +1,7 @@
-// The per-endpoint policy maps inside the hash-of-maps weir_policy.
+// The per-endpoint policy maps inside the hash-of-maps weir_policy. Each is pinned, too, under its id: the outer map says
+// the id only, and to open a map by its id would take CAP_SYS_ADMIN.
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { asIdentity, type EndpointId } from '../lib/brands.ts'
 import { WeirError } from '../lib/errors.ts'
 import type { PolicyMapEntry, PolicyMapVerdict } from '../policy/policy-map.ts'
@@ -11,8 +14,13 @@ import {
   policyKeyLayout,
   VERDICT,
 } from './layouts.ts'
-import { check, libbpf, MAP_CREATE_OPTIONS_BYTES } from './libbpf.ts'
+import { check, ENOENT, libbpf, MAP_CREATE_OPTIONS_BYTES } from './libbpf.ts'
 
+/** Below the folder of the instance. */
+const PINS = 'policy_maps'
+/** struct bpf_map_info: enough for the id. */
+const MAP_INFO_BYTES = 88
+const MAP_INFO_ID_OFFSET = 4
 const BPF_MAP_TYPE_LPM_TRIE = 11
 const BPF_F_NO_PREALLOC = 1
 const ENDPOINT_KEY_BYTES = 4
@@ -26,11 +34,21 @@ const DELETE_ORDER: readonly PolicyMapVerdict[] = ['allow', 'audit', 'redirect',
 
 export class PolicyMaps {
   private readonly outer: BpfMap
+  private readonly pins: string
   readonly maxEntries: number
 
   constructor(bpffsDir: string, maxEntries = DEFAULT_POLICY_MAP_ENTRIES) {
     this.outer = BpfMap.openPinned(bpffsDir, 'weir_policy', ENDPOINT_KEY_BYTES, MAP_ID_BYTES)
+    this.pins = join(bpffsDir, PINS)
     this.maxEntries = maxEntries
+    mkdirSync(this.pins, { recursive: true, mode: 0o700 })
+    this.dropUnused()
+  }
+
+  /** Pins of an agent that was killed between two steps of a replacement. */
+  private dropUnused(): void {
+    const used = new Set(this.outer.entries().map(([, mapId]) => String(mapId.readUInt32LE(0))))
+    for (const name of readdirSync(this.pins)) if (!used.has(name)) rmSync(join(this.pins, name))
   }
 
   endpoints(): number[] {
@@ -58,20 +76,38 @@ export class PolicyMaps {
     )
     const value = Buffer.alloc(MAP_ID_BYTES)
     value.writeUInt32LE(fd)
+    const former = this.pinOf(id)
     try {
-      this.add(id, innerMap(id, fd), entries)
-      this.outer.update(endpointKey(id), value)
+      const pin = join(this.pins, String(mapId(fd)))
+      check(`pin ${pin}`, libbpf().pin(fd, pin) as number)
+      try {
+        this.add(id, innerMap(id, fd), entries)
+        this.outer.update(endpointKey(id), value)
+      } catch (error) {
+        rmSync(pin)
+        throw error
+      }
     } finally {
       libbpf().close(fd)
     }
+    if (former !== undefined) rmSync(former, { force: true })
   }
 
+  /** Where the map that is in force is pinned. */
+  private pinOf(id: EndpointId): string | undefined {
+    const mapId = this.outer.lookup(endpointKey(id))
+    return mapId && join(this.pins, String(mapId.readUInt32LE(0)))
+  }
+
+  /** False, too, for a map that cannot be opened: it must be replaced. */
   has(id: EndpointId): boolean {
-    return this.outer.lookup(endpointKey(id)) !== undefined
+    return this.withMap(id, () => true) ?? false
   }
 
   remove(id: EndpointId): void {
+    const pin = this.pinOf(id)
     this.outer.delete(endpointKey(id))
+    if (pin !== undefined) rmSync(pin, { force: true })
   }
 
   /** @throws WeirError POLICY_MAP_FULL */
@@ -106,9 +142,10 @@ export class PolicyMaps {
   }
 
   private withMap<T>(id: EndpointId, use: (map: BpfMap) => T): T | undefined {
-    const mapId = this.outer.lookup(endpointKey(id))
-    if (mapId === undefined) return undefined
-    const fd = check(`open policy map of endpoint ${id}`, libbpf().mapFdById(mapId.readUInt32LE(0)) as number)
+    const pin = this.pinOf(id)
+    const fd = pin === undefined ? -ENOENT : (libbpf().get(pin) as number)
+    if (fd === -ENOENT) return undefined
+    check(`open policy map of endpoint ${id}`, fd)
     const map = innerMap(id, fd)
     try {
       return use(map)
@@ -124,6 +161,12 @@ export class PolicyMaps {
 
 function innerMap(id: EndpointId, fd: number): BpfMap {
   return new BpfMap(`weir_policy[${id}]`, fd, policyKeyLayout.bytes, policyEntryLayout.bytes)
+}
+
+function mapId(fd: number): number {
+  const info = Buffer.alloc(MAP_INFO_BYTES)
+  check('read the id of a policy map', libbpf().infoByFd(fd, info, [info.length]) as number)
+  return info.readUInt32LE(MAP_INFO_ID_OFFSET)
 }
 
 function endpointKey(id: number): Buffer {

@@ -54,7 +54,7 @@ function mountBpffs(root: string): void {
   } catch (error) {
     throw new WeirError('KERNEL_UNSUPPORTED', `mount bpffs at ${root}: ${(error as Error).message}`, {
       cause: error,
-      mend: "the kernel needs CONFIG_BPF_SYSCALL; in a container, mount the host's /sys/fs/bpf",
+      mend: `mount it before, as root: mount -t bpf bpf ${root}; in a container, mount the host's`,
     })
   }
 }

@@ -1,6 +1,6 @@
 // What brings marked packets to the proxy's sockets: policy routing, the device weir0, the sk_lookup link, and rules
 // that keep NAT of others away.
-import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { WeirError } from '../lib/errors.ts'
 import { hasIPv6 } from '../lib/ipv6.ts'
@@ -12,6 +12,7 @@ import { MARK_MASK, MARK_TO_PROXY, redirectConfigLayout } from './layouts.ts'
 import { ensureNetfilter, isTracking, removeNetfilter, type NetfilterState } from './netfilter.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
 import type { Redirect } from './redirect.ts'
+import { writeSysctl } from './sysctl.ts'
 import { attachTc, ensureClsact, interfaceIndex } from './tc.ts'
 
 /** One end of a private veth pair; packets from veth egress hooks come in again here. */
@@ -71,10 +72,6 @@ export function removeSteering({ bpffsDir, stateDir }: InstancePaths): void {
 
 function enabledFamilies(): Family[] {
   return hasIPv6() ? [...FAMILIES] : ['-4']
-}
-
-function writeSysctl(path: string, value: string): void {
-  writeFileSync(join('/proc/sys/net', path), value)
 }
 
 function ensureRedirectDevice(bpffsDir: string, redirect: Redirect): number {

@@ -11,6 +11,7 @@ import {
   type TcHook,
   type TcOptions,
 } from './libbpf.ts'
+import { askRtnetlink, attribute, findAttribute } from './rtnetlink.ts'
 
 export type TcDirection = 'ingress' | 'egress'
 
@@ -20,10 +21,16 @@ const BPF_TC_F_REPLACE = 1
 const PRIORITY = 1
 const HANDLE = 0x7765
 const PROGRAM_NAME_PREFIX = 'weir_'
-/** struct bpf_prog_info: enough for the name. */
-const PROGRAM_INFO_BYTES = 232
-const PROGRAM_INFO_NAME_OFFSET = 64
-const PROGRAM_NAME_BYTES = 16
+
+const RTM_NEWTFILTER = 44
+const RTM_GETTFILTER = 46
+/** struct tcmsg */
+const TC_HEADER_BYTES = 20
+const TC_PARENT = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const
+const ETH_P_ALL_BE = 0x0300
+const TCA_KIND = 1
+const TCA_OPTIONS = 2
+const TCA_BPF_NAME = 7
 
 function hook(ifindex: number, attachPoint: number): TcHook {
   return { sz: TC_HOOK_BYTES, ifindex, attach_point: attachPoint, parent: 0 }
@@ -65,23 +72,22 @@ export function attachTc(ifindex: number, direction: TcDirection, programFd: num
   )
 }
 
-/** Name of our program on the hook, or undefined when none of ours is there. */
+/**
+ * Name of our program on the hook, or undefined when none of ours is there. The filter tells it: to ask the program
+ * for its name would take CAP_SYS_ADMIN.
+ */
 export function attachedProgram(ifindex: number, direction: TcDirection): string | undefined {
-  const options = slot({})
-  if ((libbpf().tcQuery(hook(ifindex, ATTACH_POINT[direction]), options) as number) < 0) return undefined
-  const fd = libbpf().programFdById(options.prog_id) as number
-  if (fd < 0) return undefined
-  const info = Buffer.alloc(PROGRAM_INFO_BYTES)
-  const result = libbpf().infoByFd(fd, info, [info.length]) as number
-  libbpf().close(fd)
-  if (result < 0) return undefined
-  const name = info.toString(
-    'latin1',
-    PROGRAM_INFO_NAME_OFFSET,
-    PROGRAM_INFO_NAME_OFFSET + PROGRAM_NAME_BYTES,
-  )
-  const text = name.slice(0, name.indexOf('\0'))
-  return text.startsWith(PROGRAM_NAME_PREFIX) ? text : undefined
+  const header = Buffer.alloc(TC_HEADER_BYTES)
+  header.writeInt32LE(ifindex, 4)
+  header.writeUInt32LE(HANDLE, 8)
+  header.writeUInt32LE(TC_PARENT[direction], 12)
+  header.writeUInt32LE(((PRIORITY << 16) | ETH_P_ALL_BE) >>> 0, 16)
+  const kind = attribute(TCA_KIND, Buffer.from('bpf\0'))
+  const answer = askRtnetlink(RTM_GETTFILTER, Buffer.concat([header, kind]), RTM_NEWTFILTER)
+  const options = answer && findAttribute(answer.subarray(TC_HEADER_BYTES), TCA_OPTIONS)
+  const text = options && findAttribute(options, TCA_BPF_NAME)?.toString('latin1')
+  const name = /^[^:\0]*/.exec(text ?? '')?.[0] // libbpf calls its filters NAME:[ID]
+  return name?.startsWith(PROGRAM_NAME_PREFIX) === true ? name : undefined
 }
 
 /** Remove our filter; false when it was not there. Filters of others stay. */

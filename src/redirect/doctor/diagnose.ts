@@ -8,8 +8,11 @@ import { SYSCTL_ADVICE, SYSCTLS } from './sysctls.ts'
 /** sk_lookup came with 5.9. */
 const OLDEST_KERNEL = [5, 9] as const
 const OLDEST_TESTED = [5, 14] as const
-/** <linux/capability.h> */
-const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21, CAP_BPF: 39 } as const
+/** <linux/capability.h>. CAP_SYS_ADMIN stands for the other two of BPF. */
+const CAP_NET_ADMIN = 12
+const CAP_SYS_ADMIN = 21
+const CAP_PERFMON = 38
+const CAP_BPF = 39
 /** Bits of skb->mark that carry something of ours: kind, direction, and 16 bits of a number. */
 const OUR_BITS = (0xffff_0000 | MARK_REPLY | MARK_MASK) >>> 0
 
@@ -22,6 +25,7 @@ export function diagnose(machine: Machine): Finding[] {
     bpffs(machine),
     iproute2(machine),
     nft(machine),
+    sysctlAccess(machine),
     ...sysctls(machine),
     routing(machine),
     ...marks(machine),
@@ -39,21 +43,43 @@ function kernel({ kernel }: Machine): Finding {
   return finding('kernel', state, kernel, `use Linux ${OLDEST_TESTED.join('.')} or newer`)
 }
 
-function privileges({ uid, capabilities }: Machine): Finding[] {
-  const missing = Object.entries(CAPABILITIES)
-    .filter(([, bit]) => ((capabilities >> BigInt(bit)) & 1n) === 0n)
-    .map(([name]) => name)
+function privileges(machine: Machine): Finding[] {
+  const { uid } = machine
   return [
     finding('root', uid === 0 ? 'ok' : 'blocking', `uid ${uid}`, 'start it with sudo'),
-    missing.length === 0
-      ? finding('capabilities', 'ok', 'all that are needed')
-      : finding(
-          'capabilities',
-          'blocking',
-          `without ${missing.join(', ')}`,
-          'give them to the container or unit',
-        ),
+    capabilities(machine),
   ]
+}
+
+/** Weir does not work without these. */
+function missingCapabilities(machine: Machine): string[] {
+  return [
+    ...(has(machine, CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
+    ...(has(machine, CAP_BPF) || has(machine, CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
+  ]
+}
+
+function capabilities(machine: Machine): Finding {
+  const needed = missingCapabilities(machine)
+  if (needed.length > 0)
+    return finding(
+      'capabilities',
+      'blocking',
+      `without ${needed.join(', ')}`,
+      'give them to the container or unit',
+    )
+  if (has(machine, CAP_PERFMON) || has(machine, CAP_SYS_ADMIN))
+    return finding('capabilities', 'ok', 'all that are needed')
+  return finding(
+    'capabilities',
+    'warning',
+    'without CAP_PERFMON: BPF programs are slower by barriers against speculation',
+    'give it to the container or unit',
+  )
+}
+
+function has({ capabilities }: Machine, bit: number): boolean {
+  return ((capabilities >> BigInt(bit)) & 1n) === 1n
 }
 
 function libbpf({ bpfFeatures }: Machine): Finding {
@@ -62,10 +88,11 @@ function libbpf({ bpfFeatures }: Machine): Finding {
     : finding('libbpf', 'ok', 'libbpf.so.1')
 }
 
-function features({ bpfFeatures, uid }: Machine): Finding[] {
+function features(machine: Machine): Finding[] {
+  const { bpfFeatures, uid } = machine
   if (bpfFeatures === undefined) return []
   // Without privileges every probe fails: that says nothing about the kernel.
-  const state = uid === 0 ? 'blocking' : 'warning'
+  const state = uid === 0 && missingCapabilities(machine).length === 0 ? 'blocking' : 'warning'
   const missing = Object.keys(BPF_FEATURES).filter((name) => bpfFeatures[name] !== true)
   return missing.length === 0
     ? [finding('BPF features', 'ok', `all ${Object.keys(BPF_FEATURES).length}`)]
@@ -79,15 +106,15 @@ function features({ bpfFeatures, uid }: Machine): Finding[] {
       )
 }
 
-function bpffs({ hasBpffs }: Machine): Finding {
-  return hasBpffs
-    ? finding('bpffs', 'ok', '/sys/fs/bpf')
-    : finding(
-        'bpffs',
-        'warning',
-        'not mounted at /sys/fs/bpf; the agent will try',
-        'mount -t bpf bpf /sys/fs/bpf',
-      )
+function bpffs(machine: Machine): Finding {
+  if (machine.hasBpffs) return finding('bpffs', 'ok', '/sys/fs/bpf')
+  const canMount = has(machine, CAP_SYS_ADMIN)
+  return finding(
+    'bpffs',
+    canMount ? 'warning' : 'blocking',
+    `not mounted at /sys/fs/bpf${canMount ? '; the agent will try' : ''}`,
+    "mount -t bpf bpf /sys/fs/bpf; in a container, mount the host's",
+  )
 }
 
 function iproute2({ iproute2 }: Machine): Finding {
@@ -105,6 +132,17 @@ function nft({ nft }: Machine): Finding {
         'apt-get install nftables',
       )
     : finding('nft', 'ok', nft)
+}
+
+function sysctlAccess({ canWriteSysctls }: Machine): Finding {
+  return canWriteSysctls
+    ? finding('/proc/sys/net', 'ok', 'writable')
+    : finding(
+        '/proc/sys/net',
+        'blocking',
+        'read-only',
+        'start the container with --security-opt systempaths=unconfined (and apparmor=unconfined where AppArmor is on)',
+      )
 }
 
 function sysctls({ sysctls }: Machine): Finding[] {

@@ -1,6 +1,6 @@
 // Everything that `weir doctor` looks at, read once. What cannot be read is undefined; nothing is changed.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import koffi from 'koffi'
@@ -25,6 +25,8 @@ export interface Machine {
   /** undefined: libbpf.so.1 is missing. true or false by the names of `BPF_FEATURES`. */
   readonly bpfFeatures: Readonly<Record<string, boolean>> | undefined
   readonly hasBpffs: boolean
+  /** Settings of the network; containers have them read-only. */
+  readonly canWriteSysctls: boolean
   /** What the first line says. */
   readonly iproute2: string | undefined
   readonly nft: string | undefined
@@ -60,6 +62,7 @@ export function readMachine(): Machine {
     capabilities: BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(read('/proc/self/status') ?? '')?.[1] ?? '0'}`),
     bpfFeatures: probeBpf(),
     hasBpffs: isBpffs('/sys/fs/bpf'),
+    canWriteSysctls: isWritable('/proc/sys/net/ipv4/tcp_early_demux'),
     iproute2: firstLine('ip', '-V'),
     nft: firstLine('nft', '--version'),
     sysctls: Object.fromEntries(
@@ -106,6 +109,16 @@ function readRules(family: 4 | 6): Rule[] {
 function isBpffs(path: string): boolean {
   try {
     return statfsSync(path).type === BPF_FS_MAGIC
+  } catch {
+    return false
+  }
+}
+
+/** False on a read-only file system, for root, too. */
+function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK)
+    return true
   } catch {
     return false
   }
