@@ -62,6 +62,7 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
         "Bodies of denials that the client's connection window has not got back yet. Further ones are left out; no error",
       MAX_REMEMBERED_BLOCK_BYTES: 'Longer blocks are decoded anew each time; no error',
       MAX_REMEMBERED_BLOCKS: 'Blocks that are remembered; others take their place; no error',
+      MAX_SHARED_BLOCKS: 'The same for blocks that need no table, by all connections together; no error',
     },
   },
   {

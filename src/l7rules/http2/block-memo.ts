@@ -1,6 +1,5 @@
-// What header blocks meant that came before: the same bytes with the same dynamic table mean the same. Blocks that
-// change the table are not kept, and all is forgotten when it changes.
-import { MAX_REMEMBERED_BLOCK_BYTES, MAX_REMEMBERED_BLOCKS } from './limits.ts'
+// What header blocks meant that came before, by their bytes. The users know what else the meaning depends on.
+import { MAX_REMEMBERED_BLOCK_BYTES } from './limits.ts'
 
 /** Up to here a loop is faster than a call. */
 const SHORT_BYTES = 96
@@ -13,16 +12,22 @@ interface Entry<T> {
 
 /** A block is kept when it comes for the second time: most of those that never repeat cost no memory. */
 export class BlockMemo<T> {
+  private readonly slots: number
   private entries: (Entry<T> | undefined)[] | undefined
   /** By slot: hash of the latest block that was seen once. */
   private seen: Int32Array | undefined
   /** Of the block of the latest `find`. */
   private hash = 0
 
+  /** @param slots at most so many are kept; a power of two. */
+  constructor(slots: number) {
+    this.slots = slots
+  }
+
   find(b: Buffer, start: number, end: number): T | undefined {
     if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return undefined
     this.hash = hashOf(b, start, end)
-    const entry = this.entries?.[this.hash & (MAX_REMEMBERED_BLOCKS - 1)]
+    const entry = this.entries?.[this.hash & (this.slots - 1)]
     if (entry?.hash !== this.hash || !isEqual(entry.bytes, b, start, end)) return undefined
     return entry.meaning
   }
@@ -31,13 +36,13 @@ export class BlockMemo<T> {
   add(b: Buffer, start: number, end: number, meaning: T): void {
     if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return
     const { hash } = this
-    const slot = hash & (MAX_REMEMBERED_BLOCKS - 1)
-    this.seen ??= new Int32Array(MAX_REMEMBERED_BLOCKS)
+    const slot = hash & (this.slots - 1)
+    this.seen ??= new Int32Array(this.slots)
     if (this.seen[slot] !== hash) {
       this.seen[slot] = hash
       return
     }
-    this.entries ??= new Array<Entry<T> | undefined>(MAX_REMEMBERED_BLOCKS).fill(undefined)
+    this.entries ??= new Array<Entry<T> | undefined>(this.slots).fill(undefined)
     this.entries[slot] = { hash, bytes: Buffer.from(b.subarray(start, end)), meaning }
   }
 

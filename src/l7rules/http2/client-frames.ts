@@ -15,7 +15,7 @@ import { FrameReader } from './frame-reader.ts'
 import { BlockWriter } from './hpack/encoder.ts'
 import { type Field, PATH } from './hpack/field.ts'
 import { LATE_ALLOWANCE } from './allowances.ts'
-import { MAX_STREAMS, MAX_WINDOW_DEBT_BYTES } from './limits.ts'
+import { MAX_REMEMBERED_BLOCKS, MAX_STREAMS, MAX_WINDOW_DEBT_BYTES } from './limits.ts'
 import { Http2Request, trailersCode } from './request.ts'
 import { MALFORMED, newRecord } from './stream.ts'
 
@@ -23,7 +23,8 @@ const WINDOW_UPDATE_BYTES = FRAME_HEADER_BYTES + 4
 const writer = new BlockWriter()
 
 export class ClientFrames extends FrameReader {
-  private readonly requests = new BlockMemo<Http2Request>()
+  /** Forgotten when the dynamic table changes: a block that refers to it means something else then. */
+  private readonly requests = new BlockMemo<Http2Request>(MAX_REMEMBERED_BLOCKS)
   private readonly late = new Budget(LATE_ALLOWANCE)
   /** Of requests that never become a stream. */
   private readonly record = newRecord()

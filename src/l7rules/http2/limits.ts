@@ -22,5 +22,7 @@ export const MAX_QUEUED_BYTES = 64 * 1024
 export const MAX_WINDOW_DEBT_BYTES = 32 * 1024
 /** Header blocks up to this size are recognised when they come again. */
 export const MAX_REMEMBERED_BLOCK_BYTES = 512
-/** A power of two. */
+/** Of a connection and direction; a power of two. */
 export const MAX_REMEMBERED_BLOCKS = 32
+/** Of the process: blocks that mean the same on every connection. A power of two. */
+export const MAX_SHARED_BLOCKS = 256

@@ -6,6 +6,7 @@ import { type Connection } from './connection.ts'
 import { FRAME_HEADER_BYTES, MAX_WINDOW_BYTES } from './frames.ts'
 import { FrameReader, STOP } from './frame-reader.ts'
 import { type Field, GRPC_STATUS, STATUS } from './hpack/field.ts'
+import { MAX_REMEMBERED_BLOCKS } from './limits.ts'
 
 const WINDOW_UPDATE_BYTES = FRAME_HEADER_BYTES + 4
 
@@ -17,7 +18,8 @@ interface Meaning {
 }
 
 export class ServerFrames extends FrameReader {
-  private readonly meanings = new BlockMemo<Meaning>()
+  /** Forgotten when the dynamic table changes. */
+  private readonly meanings = new BlockMemo<Meaning>(MAX_REMEMBERED_BLOCKS)
 
   constructor(connection: Connection) {
     super(connection, REPLY)

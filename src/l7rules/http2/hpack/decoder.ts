@@ -1,6 +1,8 @@
 // HPACK decoder (RFC 7541 §6): a header block to a list of fields. Bounded: a block that unpacks to more than the
 // limits is still decoded to its end, because its inserts count, but not kept.
 import { latin1 } from '../../http1/chars.ts'
+import { BlockMemo } from '../block-memo.ts'
+import { MAX_SHARED_BLOCKS } from '../limits.ts'
 import { DEFAULT_TABLE_BYTES, DynamicTable } from './dynamic-table.ts'
 import { COOKIE, Field, LAST_PSEUDO } from './field.ts'
 import { decodeHuffman } from './huffman.ts'
@@ -19,12 +21,26 @@ const MAX_INTEGER = 0xffffff
 const MAX_INTEGER_BYTES = 4
 const BAD = -1
 
+/** A block without a reference to the dynamic table: it means the same whatever is in there. */
+interface SelfContained {
+  readonly fields: readonly Field[]
+  readonly inserts: readonly Field[]
+  readonly listBytes: number
+  readonly fieldCount: number
+}
+
+/**
+ * Servers send the same literals again and again, to be inserted each time. Shared by all connections: only equal
+ * bytes find it. Fields that the sender wants nobody to index are not kept.
+ */
+const selfContained = new BlockMemo<SelfContained>(MAX_SHARED_BLOCKS)
+
 /** Decoded Huffman strings; grows to the longest that a block limit lets through. */
 let scratch = Buffer.allocUnsafeSlow(16 * 1024)
 
 export class HpackDecoder {
-  /** Of the latest block; reused. Cut off where a limit was reached. */
-  readonly fields: Field[] = []
+  /** Of the latest block; not to be kept. Cut off where a limit was reached. */
+  fields: readonly Field[] = []
   isTooLarge = false
   /** The latest block inserted something or changed the table's size: one who did not see it knows another table. */
   hasChangedTable = false
@@ -36,6 +52,9 @@ export class HpackDecoder {
 
   private readonly limits: HeaderLimits
   private readonly table = new DynamicTable()
+  private readonly ownFields: Field[] = []
+  private readonly inserts: Field[] = []
+  private isSelfContained = true
   /** What the receiver of the blocks allows. */
   private maxTableBytes = DEFAULT_TABLE_BYTES
   private listBytes = 0
@@ -59,7 +78,26 @@ export class HpackDecoder {
 
   /** @returns false when the block cannot be decoded: the connection cannot go on. */
   decode(b: Buffer, start: number, end: number): boolean {
-    this.fields.length = 0
+    this.reset()
+    const known = this.mustUpdate ? undefined : selfContained.find(b, start, end)
+    if (known !== undefined && this.fits(known)) {
+      this.repeat(known)
+      return true
+    }
+    this.position = start
+    while (this.position < end && (b[this.position]! & 0xe0) === 0x20)
+      if (!this.sizeUpdate(b, end)) return false
+    if (this.mustUpdate) return false
+    while (this.position < end) if (!this.field(b, end)) return false
+    if (this.isSelfContained && !this.isTooLarge) this.remember(b, start, end)
+    return true
+  }
+
+  private reset(): void {
+    this.ownFields.length = 0
+    this.fields = this.ownFields
+    this.inserts.length = 0
+    this.isSelfContained = true
     this.isTooLarge = false
     this.hasChangedTable = false
     this.smallestUpdate = -1
@@ -67,12 +105,22 @@ export class HpackDecoder {
     this.listBytes = 0
     this.fieldCount = 0
     this.hasCookie = false
-    this.position = start
-    while (this.position < end && (b[this.position]! & 0xe0) === 0x20)
-      if (!this.sizeUpdate(b, end)) return false
-    if (this.mustUpdate) return false
-    while (this.position < end) if (!this.field(b, end)) return false
-    return true
+  }
+
+  private fits({ listBytes, fieldCount }: SelfContained): boolean {
+    return listBytes <= this.limits.maxListBytes && fieldCount <= this.limits.maxFields
+  }
+
+  private repeat({ fields, inserts }: SelfContained): void {
+    this.fields = fields
+    this.hasChangedTable = inserts.length > 0
+    for (let i = 0; i < inserts.length; i++) this.table.add(inserts[i]!)
+  }
+
+  private remember(b: Buffer, start: number, end: number): void {
+    const { listBytes, fieldCount } = this
+    const fields = this.ownFields.slice()
+    selfContained.add(b, start, end, { fields, inserts: this.inserts.slice(), listBytes, fieldCount })
   }
 
   /** 001xxxxx: only in front of all fields. */
@@ -80,6 +128,7 @@ export class HpackDecoder {
     const bytes = this.integer(b, end, 0x1f)
     if (bytes === BAD || bytes > this.maxTableBytes) return false
     this.table.resize(bytes)
+    this.isSelfContained = false
     this.hasChangedTable = true
     this.mustUpdate = false
     this.smallestUpdate = this.smallestUpdate < 0 ? bytes : Math.min(this.smallestUpdate, bytes)
@@ -102,6 +151,7 @@ export class HpackDecoder {
     const index = this.integer(b, end, isInserted ? 0x3f : 0x0f)
     if (index === BAD) return false
     const isNever = !isInserted && (first & 0x10) !== 0
+    if (isNever) this.isSelfContained = false
     let field: Field
     if (index === 0) {
       const name = this.string(b, end)
@@ -116,6 +166,7 @@ export class HpackDecoder {
     }
     if (isInserted) {
       this.table.add(field)
+      this.inserts.push(field)
       this.hasChangedTable = true
     }
     this.keep(field)
@@ -125,6 +176,7 @@ export class HpackDecoder {
   private known(index: number): Field | undefined {
     if (index <= 0) return undefined
     if (index <= STATIC_COUNT) return STATIC_FIELDS[index]
+    this.isSelfContained = false
     const dynamic = index - STATIC_COUNT - 1
     return dynamic < this.table.count ? this.table.at(dynamic) : undefined
   }
@@ -137,7 +189,7 @@ export class HpackDecoder {
     } else if (field.kind > LAST_PSEUDO) this.fieldCount++
     if (this.listBytes > this.limits.maxListBytes || this.fieldCount > this.limits.maxFields)
       this.isTooLarge = true
-    if (!this.isTooLarge) this.fields.push(field)
+    if (!this.isTooLarge) this.ownFields.push(field)
   }
 
   /** RFC 7541 §5.1. */

@@ -191,6 +191,53 @@ t.test('what is wrong with a name or a value is known', async (t) => {
   t.equal(faultOf('content-length', '1\n'), BAD_VALUE)
 })
 
+/** A block of literals, with and without insertion, and references to either table; a name is `n` and a digit. */
+function randomBlock(random: () => number, tableCount: number): Buffer {
+  const letter = (): number => 0x61 + Math.floor(random() * 26)
+  const fields = Array.from({ length: 1 + Math.floor(random() * 4) }, () => {
+    const pick = random()
+    if (pick < 0.2) return [0x82 + Math.floor(random() * 13)]
+    if (pick < 0.3 && tableCount > 0) return [0xbe + Math.floor(random() * Math.min(tableCount, 40))]
+    const prefix = [0x40, 0x40, 0x40, 0x00, 0x10][Math.floor(random() * 5)]!
+    return [prefix, 2, 0x6e, 0x30 + Math.floor(random() * 10), 2, letter(), letter()]
+  })
+  return Buffer.from(fields.flat())
+}
+
+t.test('blocks that were seen before mean the same, and change the table the same way', async (t) => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = seededRandom(seed)
+    const first = newDecoder()
+    const blocks: Buffer[] = []
+    const expected: unknown[] = []
+    let inserted = 0
+    while (blocks.length < 60) {
+      const block = randomBlock(random, inserted)
+      const pairs = decode(first, block)
+      if (pairs === undefined) break
+      inserted = Math.round(first.tableBytes / 36)
+      blocks.push(block)
+      expected.push([pairs, first.hasChangedTable, first.tableBytes])
+    }
+    // All of it was decoded anew; now from memory, in which the second time puts it.
+    for (const again of [1, 2, 3]) {
+      const decoder = newDecoder()
+      const got = blocks.map((block) => [decode(decoder, block), decoder.hasChangedTable, decoder.tableBytes])
+      t.strictSame(got, expected, `seed ${seed}, time ${again}`)
+    }
+  }
+})
+
+t.test('a limit counts for a block from memory, too', async (t) => {
+  const block = hex('400261610161400262620162')
+  const wide = newDecoder()
+  for (let i = 0; i < 3; i++) t.same(decode(wide, block)?.length, 2)
+  const narrow = new HpackDecoder({ maxListBytes: 65_536, maxFields: 1 })
+  t.same(decode(narrow, block)?.length, 1)
+  t.equal(narrow.isTooLarge, true)
+  t.equal(narrow.tableBytes, 70)
+})
+
 t.test('a limit that was lowered asks for a size update', async (t) => {
   const decoder = newDecoder()
   t.ok(decode(decoder, hex(EXAMPLES[0]!.blocks[0]!)))
