@@ -2,6 +2,7 @@
 // A new one: export it from a file below, add it here, run `npm run docs`.
 import * as http1 from '../../src/l7rules/http1/limits.ts'
 import * as http2 from '../../src/l7rules/http2/limits.ts'
+import * as match from '../../src/l7rules/match/limits.ts'
 import * as shared from '../../src/lib/limits.ts'
 import * as accessLog from '../../src/proxy/access-log-limits.ts'
 import { RELAY_LIMITS } from '../../src/proxy/relay-limits.ts'
@@ -50,6 +51,8 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
       MAX_BLOCK_BYTES: 'Header block: HEADERS and its CONTINUATION frames. `HTTP2_BLOCK_TOO_LARGE`',
       MAX_CONTINUATIONS: 'CONTINUATION frames of a block. `HTTP2_TOO_MANY_CONTINUATIONS`',
       MAX_HEADER_LIST_BYTES: 'Header block, unpacked, and 32 bytes for each field. 431 `HTTP_HEAD_TOO_LARGE`',
+      MAX_AUTHORITY_BYTES: '`:authority` or Host. 400 `HTTP_BAD_HOST`',
+      MAX_GRPC_MESSAGE_BYTES: 'Text of a denial in `grpc-message`. The rest is left out; no error',
       MAX_TABLE_BYTES:
         'SETTINGS_HEADER_TABLE_SIZE of both sides. A larger one is lowered on its way; no error',
       HEADERS_TIMEOUT_MS: 'From the first byte of a header block to its last. `HTTP2_BLOCK_TIMEOUT`',
@@ -63,6 +66,21 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
       MAX_REMEMBERED_BLOCK_BYTES: 'Longer blocks are decoded anew each time; no error',
       MAX_REMEMBERED_BLOCKS: 'Blocks that are remembered; others take their place; no error',
       MAX_SHARED_BLOCKS: 'The same for blocks that need no table, by all connections together; no error',
+    },
+  },
+  {
+    heading: 'Regular expressions of policies',
+    introduction:
+      'Beyond one of these a policy is refused with the expression and the place, unless it says otherwise.',
+    file: 'l7rules/match/limits.ts',
+    values: match,
+    meanings: {
+      MAX_PATTERN_NODES: 'Automaton nodes of one expression',
+      MAX_NFA_NODES:
+        'Automaton nodes of expressions that are matched together; further ones get another automaton; no error',
+      MAX_REPEAT: 'Count of a repeat, and product of nested ones',
+      MAX_NESTING: 'Levels of nesting',
+      MAX_DFA_STATES: 'States that are kept; others take their place; no error',
     },
   },
   {

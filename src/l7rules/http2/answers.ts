@@ -3,11 +3,11 @@ import { HTTP_CODES, type HttpCode } from '../http1/codes.ts'
 import { DENIED_STATUS } from '../http1/deny.ts'
 import { dataFrames, headerFrames } from './frames.ts'
 import { BlockWriter } from './hpack/encoder.ts'
+import { MAX_GRPC_MESSAGE_BYTES } from './limits.ts'
 
 /** PERMISSION_DENIED. */
 export const GRPC_DENIED = 7
 
-const MAX_GRPC_MESSAGE_BYTES = 1024
 const NO_BODY = new Uint8Array(0)
 
 export interface Answer {

@@ -6,6 +6,10 @@ export const MAX_BLOCK_BYTES = 64 * 1024
 export const MAX_CONTINUATIONS = 32
 /** Unpacked, as RFC 9113 §6.5.2 counts. A small block can refer to large entries again and again. */
 export const MAX_HEADER_LIST_BYTES = 64 * 1024
+/** `:authority` or Host. */
+export const MAX_AUTHORITY_BYTES = 4096
+/** Of a denial's text, in `grpc-message`, where each byte may become three. */
+export const MAX_GRPC_MESSAGE_BYTES = 1024
 /** Both sides' SETTINGS_HEADER_TABLE_SIZE are lowered to it: the tables here must be as large as theirs. */
 export const MAX_TABLE_BYTES = 64 * 1024
 /** From the first byte of a header block to its last. */

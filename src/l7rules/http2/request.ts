@@ -35,6 +35,7 @@ import {
   SCHEME,
   TE,
 } from './hpack/field.ts'
+import { MAX_AUTHORITY_BYTES } from './limits.ts'
 
 /** `GET /path HTTP/1.1` and CRLF, without method and path. */
 const REQUEST_LINE_REST_BYTES = 12
@@ -252,7 +253,6 @@ function isPlainPath(target: string): boolean | undefined {
   return isPlain
 }
 
-const MAX_AUTHORITY_BYTES = 4096
 const scratch = Buffer.allocUnsafeSlow(MAX_AUTHORITY_BYTES)
 /** The latest that was found to be good, with or without port: most requests of a node repeat it. */
 let goodAuthority = ''

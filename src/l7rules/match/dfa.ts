@@ -1,10 +1,10 @@
 // The subset construction on demand: states appear as inputs need them, in a bounded cache that is
 // flushed when full. Time is linear in the input whatever the patterns; memory is bounded whatever
 // the input. Whole-string semantics: what counts is the state after the last byte.
+import { MAX_DFA_STATES } from './limits.ts'
 import type { Assertion } from './regex-ast.ts'
 import type { Nfa } from './nfa.ts'
 
-export const MAX_DFA_STATES = 4096
 /** NFA nodes held by all states together (4 bytes each, twice with the keys). */
 const MAX_STATE_NODES = 1 << 20
 

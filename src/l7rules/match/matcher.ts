@@ -3,8 +3,9 @@
 import { LazyDfa } from './dfa.ts'
 import type { HitSet } from './hit-set.ts'
 import { literalForm } from './literals.ts'
+import { MAX_NFA_NODES, MAX_PATTERN_NODES } from './limits.ts'
 import { addPattern } from './multi-pattern.ts'
-import { MAX_NFA_NODES, MAX_PATTERN_NODES, Nfa } from './nfa.ts'
+import { Nfa } from './nfa.ts'
 import { PrefixTrie } from './prefix-trie.ts'
 import type { RegexNode } from './regex-ast.ts'
 

@@ -1,11 +1,9 @@
 // Thompson's construction over bytes: many patterns in one automaton, bounded in size.
 // Leading literals are shared between patterns as a trie, so that ten thousand rules below one path
 // prefix keep few threads alive instead of ten thousand.
+import { MAX_NFA_NODES, MAX_PATTERN_NODES } from './limits.ts'
 import { encode, utf8Sequences } from './utf8.ts'
 import type { Assertion, RegexNode } from './regex-ast.ts'
-
-export const MAX_NFA_NODES = 200_000
-export const MAX_PATTERN_NODES = 10_000
 
 export type NfaNode =
   /** `edges`: low byte, high byte, target, flat. */

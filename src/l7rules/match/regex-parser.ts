@@ -3,13 +3,9 @@
 // Grammar: https://github.com/google/re2/wiki/Syntax. Errors carry the texts that Go and RE2 users know.
 import { foldAscii, foldUnicode, MAX_CODE_POINT, negate, normalise } from './char-class.ts'
 import { PERL_CLASSES, POSIX_CLASSES, type Ranges } from './char-class.ts'
+import { MAX_NESTING, MAX_REPEAT } from './limits.ts'
 import { EMPTY, type Assertion, type RegexNode } from './regex-ast.ts'
 import { regexError } from './regex-error.ts'
-
-/** Largest count of one repeat, and largest product of nested ones. */
-const MAX_REPEAT = 1000
-/** Levels of nesting: bounds the recursion here and in everything that walks the tree. */
-const MAX_HEIGHT = 500
 
 export interface ParseOptions {
   /**
@@ -174,7 +170,7 @@ class RegexParser {
       const isScoped = this.#groupHead(start)
       if (!isScoped) return undefined
     }
-    if (++this.#depth > MAX_HEIGHT) this.#fail('expression nests too deeply', start)
+    if (++this.#depth > MAX_NESTING) this.#fail('expression nests too deeply', start)
     const inner = this.#alternation()
     this.#depth--
     if (!this.#take(')')) this.#fail('missing closing )', start)
@@ -319,7 +315,7 @@ class RegexParser {
 
   #above(children: readonly Parsed[], node: RegexNode): Parsed {
     const height = 1 + children.reduce((highest, child) => Math.max(highest, child.height), 0)
-    if (height > MAX_HEIGHT) this.#fail('expression nests too deeply', this.#at)
+    if (height > MAX_NESTING) this.#fail('expression nests too deeply', this.#at)
     return { node, height }
   }
 
