@@ -33,7 +33,7 @@ function verdictLines({
   request,
 }: TraceResponse__Output): string[] {
   const flow = `${source?.given ?? ''} -> ${destination?.given ?? ''} ${formatPort({ protocol, port })}`
-  const asked = request === null ? '' : ` ${request.method} ${request.path}`
+  const asked = request === null ? '' : ` ${request.summary}`
   const answered = outcome === 'allow' || outcome === 'redirect' ? '' : ` (${outcome})`
   const lines = [`${verdict.toUpperCase()}${answered}: ${flow}${asked}`]
   const side =
@@ -42,11 +42,12 @@ function verdictLines({
       : `, ${direction === 'egress' ? 'egress of the source' : 'ingress of the destination'}`
   const why = [reason, ...(rule === null ? [] : [`rule ${refText(rule)}`])].filter((part) => part !== '')
   lines.push(`  by the ${where}${side}${why.length === 0 ? '' : `: ${why.join(', ')}`}`)
-  if (verdict === 'redirected') lines.push("  each request is judged: give one with --http 'METHOD PATH'")
+  if (verdict === 'redirected')
+    lines.push("  each request is judged: give one with --http 'METHOD PATH' or --kafka-api-key API")
   if (request === null) return lines
   if (request.audit !== '') lines.push(`  but for audit mode: ${request.audit}`)
   if (request.shadow !== '') lines.push(`  with shadow rules: ${request.shadow}`)
-  return [...lines, ...request.edits.map((edit) => `  ${edit}`)]
+  return [...lines, ...[...request.edits, ...request.accesses].map((text) => `  ${text}`)]
 }
 
 function refText({ name, file, line }: RuleRef__Output): string {
@@ -77,13 +78,13 @@ function sideLines(side: TraceSide__Output): string[] {
   }
   if (side.rules.length === 0) lines.push('  no rule of this direction selects the endpoint')
   if (side.rulesLeftOut > 0) lines.push(`  and ${side.rulesLeftOut} rules more`)
-  if (side.httpRules.length > 0) lines.push('  requests of this peer on this port:')
-  for (const { rule: ref, mode, conditions, matches, misses } of side.httpRules) {
+  if (side.requestRules.length > 0) lines.push('  requests of this peer on this port:')
+  for (const { rule: ref, mode, conditions, matches, misses } of side.requestRules) {
     const found = matches ? 'match' : misses.length > 0 ? 'miss ' : 'rule '
     lines.push(`    ${found} ${refOf(ref)}${modeText(mode)}: ${conditions}`)
     for (const miss of misses) lines.push(`            ${miss}`)
   }
-  if (side.httpRulesLeftOut > 0) lines.push(`    and ${side.httpRulesLeftOut} rules more`)
+  if (side.requestRulesLeftOut > 0) lines.push(`    and ${side.requestRulesLeftOut} rules more`)
   return lines
 }
 

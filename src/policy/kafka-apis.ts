@@ -179,3 +179,9 @@ const ROLE_KEYS = new Map(
     return [role, names.map((name) => NAMES.indexOf(name)).sort((a, b) => a - b)] as const
   }),
 )
+
+/** For people: a role, or the names of the APIs. */
+export function kafkaApisText(keys: readonly number[]): string {
+  const role = [...ROLE_KEYS].find(([, wanted]) => wanted.join() === keys.join())
+  return role === undefined ? `API ${keys.map(kafkaApiName).join(' or ')}` : `role ${role[0]}`
+}

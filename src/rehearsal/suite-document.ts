@@ -20,12 +20,14 @@ export interface SuiteCase {
   readonly from: string
   readonly to: string
   readonly port: ProtocolPort
+  /** At most one of both. */
   readonly http: SuiteRequest | undefined
+  readonly kafka: SuiteKafka | undefined
   readonly expect: Expectation
   /** Name of the rule that must decide, or its beginning; undefined = any. */
   readonly rule: string | undefined
   /** For problems that show only when the case runs. */
-  readonly at: { readonly from: Cursor; readonly to: Cursor; readonly http: Cursor | undefined }
+  readonly at: { readonly from: Cursor; readonly to: Cursor; readonly request: Cursor | undefined }
 }
 
 export interface SuiteRequest {
@@ -36,9 +38,22 @@ export interface SuiteRequest {
   readonly headers: readonly string[]
 }
 
+export interface SuiteKafka {
+  readonly apiKey: string
+  readonly apiVersion: number
+  readonly clientId: string
+  readonly topics: readonly string[]
+  readonly group: string
+  readonly transactionalId: string
+}
+
 const SUITE: FieldTable = { known: ['description', 'endpoints', 'policies', 'cases'] }
-const CASE: FieldTable = { known: ['name', 'from', 'to', 'port', 'http', 'expect', 'rule'] }
+const CASE: FieldTable = { known: ['name', 'from', 'to', 'port', 'http', 'kafka', 'expect', 'rule'] }
 const HTTP: FieldTable = { known: ['method', 'path', 'host', 'headers'] }
+const KAFKA: FieldTable = {
+  known: ['apiKey', 'apiVersion', 'clientID', 'topics', 'group', 'transactionalID'],
+}
+const MAX_KAFKA_VERSION = 0x7fff
 
 /** Never throws. Problems that are found later are added to `problems`, too. */
 export function parseSuite(
@@ -85,16 +100,22 @@ function parseCase(at: Cursor): SuiteCase | undefined {
   const portAt = required(at, fields, 'port', 'e.g. 80, or 53/UDP')
   const expectAt = required(at, fields, 'expect', `write one of ${EXPECTATIONS.join(', ')}`)
   const httpAt = fields.get('http')
+  const kafkaAt = fields.get('kafka')
   const from = fromAt?.scalarText()
   const to = toAt?.scalarText()
   const port = portAt === undefined ? undefined : parseCasePort(portAt)
   const expect = expectAt === undefined ? undefined : parseExpectation(expectAt)
   const http = httpAt === undefined ? undefined : parseRequest(httpAt)
+  const kafka = kafkaAt === undefined ? undefined : parseKafka(kafkaAt)
+  if (httpAt !== undefined && kafkaAt !== undefined) {
+    return kafkaAt.failKey('cannot be combined with http in one case', 'write two cases')
+  }
   const name = fields.get('name')?.string()
   const rule = fields.get('rule')?.string()
   if (fromAt === undefined || from === undefined || toAt === undefined || to === undefined) return undefined
-  if (port === undefined || expect === undefined || (httpAt !== undefined && http === undefined))
-    return undefined
+  if (port === undefined || expect === undefined) return undefined
+  const requestAt = httpAt ?? kafkaAt
+  if (requestAt !== undefined && http === undefined && kafka === undefined) return undefined
   return {
     name: name ?? `${from} to ${to}`,
     line: at.place.line,
@@ -102,9 +123,10 @@ function parseCase(at: Cursor): SuiteCase | undefined {
     to,
     port,
     http,
+    kafka,
     expect,
     rule,
-    at: { from: fromAt, to: toAt, http: httpAt },
+    at: { from: fromAt, to: toAt, request: requestAt },
   }
 }
 
@@ -141,6 +163,31 @@ function parseRequest(at: Cursor): SuiteRequest | undefined {
   const host = text('host', '')
   if (method === undefined || path === undefined || host === undefined) return undefined
   return headers.every((header) => header !== undefined) ? { method, path, host, headers } : undefined
+}
+
+function parseKafka(at: Cursor): SuiteKafka | undefined {
+  const fields = at.fields(KAFKA)
+  if (fields === undefined) return undefined
+  const text = (name: string): string | undefined => {
+    const valueAt = fields.get(name)
+    return valueAt === undefined ? '' : valueAt.string()
+  }
+  const apiKeyAt = required(at, fields, 'apiKey', 'e.g. produce')
+  const apiKey = apiKeyAt?.scalarText()
+  const versionAt = fields.get('apiVersion')
+  const apiVersion = versionAt === undefined ? 0 : versionAt.integer()
+  if (apiVersion !== undefined && (apiVersion < 0 || apiVersion > MAX_KAFKA_VERSION)) {
+    return versionAt?.fail(`apiVersion must be 0 to ${MAX_KAFKA_VERSION}`)
+  }
+  const topicsAt = fields.get('topics')
+  const topics = topicsAt === undefined ? [] : topicsAt.items()?.map((item) => item.string())
+  const clientId = text('clientID')
+  const group = text('group')
+  const transactionalId = text('transactionalID')
+  if (apiKey === undefined || apiVersion === undefined || topics === undefined) return undefined
+  if (clientId === undefined || group === undefined || transactionalId === undefined) return undefined
+  if (!topics.every((topic) => topic !== undefined)) return undefined
+  return { apiKey, apiVersion, clientId, topics, group, transactionalId }
 }
 
 /** What `run` throws becomes a problem of the value at `at`. */

@@ -33,7 +33,7 @@ export interface CaseReport {
   readonly to: string
   /** `80/TCP`. */
   readonly port: string
-  /** `GET /path`; '' = none. */
+  /** `GET /path`, `produce orders`; '' = none. */
   readonly request: string
   readonly expected: string
   readonly expectedRule: string
@@ -102,7 +102,7 @@ async function orProblemLater<T>(at: Cursor, run: () => Promise<T>): Promise<T |
 }
 
 function runCase(one: SuiteCase, world: TraceWorld): CaseReport | undefined {
-  const { name, line, from, to, port, http, expect, rule, at } = one
+  const { name, line, from, to, port, http, kafka, expect, rule, at } = one
   const ends = [
     orProblem(at.from, () => resolveParty(from, world)),
     orProblem(at.to, () => resolveParty(to, world)),
@@ -113,8 +113,9 @@ function runCase(one: SuiteCase, world: TraceWorld): CaseReport | undefined {
     to,
     ...port,
     http: http === undefined ? null : { ...http, headers: [...http.headers], encodedSlash: '' },
+    kafka: kafka === undefined ? null : { ...kafka, topics: [...kafka.topics] },
   }
-  const got = orProblem(at.http ?? at.to, () => trace(request, world))
+  const got = orProblem(at.request ?? at.to, () => trace(request, world))
   if (got === undefined) return undefined
   return {
     name,
@@ -122,12 +123,17 @@ function runCase(one: SuiteCase, world: TraceWorld): CaseReport | undefined {
     from,
     to,
     port: formatPort(port),
-    request: http === undefined ? '' : `${http.method} ${http.path}`,
+    request: requestText(one),
     expected: expect,
     expectedRule: rule ?? '',
     passed: meets(got.outcome, expect) && (rule === undefined || isNamed(got.rule?.name ?? '', rule)),
     got,
   }
+}
+
+function requestText({ http, kafka }: SuiteCase): string {
+  if (http !== undefined) return `${http.method} ${http.path}`
+  return kafka === undefined ? '' : [kafka.apiKey, ...kafka.topics].join(' ')
 }
 
 /** `default/p` names every rule of it, `default/p ingress[0]` not `default/p ingress[01]`. */

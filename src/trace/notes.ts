@@ -3,12 +3,19 @@ import type { TraceWorld } from '../policy/trace-world.ts'
 import type { Party } from './party.ts'
 import type { Side } from './side.ts'
 
+interface ProxyNotes {
+  readonly isProxied: boolean
+  readonly hasRequest: boolean
+  /** '' = none. */
+  readonly ofProxy: string
+}
+
 /** Most important first. */
 export function notesOf(
   world: TraceWorld,
   [source, destination]: readonly [Party, Party],
   sides: readonly Side[],
-  { isProxied, hasRequest }: { readonly isProxied: boolean; readonly hasRequest: boolean },
+  { isProxied, hasRequest, ofProxy }: ProxyNotes,
 ): string[] {
   const notes: string[] = []
   if (sides.length === 0)
@@ -33,6 +40,7 @@ export function notesOf(
   if (hasRequest && !isProxied) {
     notes.push('no L7 rule covers the connection: the request is not looked at')
   }
+  if (ofProxy !== '') notes.push(ofProxy)
   return [...notes, ...(isProxied ? world.problems : [])]
 }
 

@@ -3,39 +3,67 @@
 import type { TraceHttp__Output } from '../gen/weir/v1/TraceHttp.ts'
 import type { Identity } from '../lib/brands.ts'
 import type { HttpRequest } from '../l7rules/http1/request.ts'
+import { joinSides } from '../l7rules/moded-side.ts'
 import { compileSnapshot, type ConnectionPolicy } from '../l7rules/snapshot.ts'
-import type { Decision, Verdict } from '../l7rules/verdict.ts'
+import { planOf, type Decision, type Verdict } from '../l7rules/verdict.ts'
+import { kafkaApiName } from '../policy/kafka-apis.ts'
 import type { Direction, NetworkPolicy } from '../policy/network-policy.ts'
 import type { TraceWorld } from '../policy/trace-world.ts'
-import { traceHttpRules, type TracedHttpRules } from './http-rules.ts'
+import { sendRequest } from './http-request.ts'
+import type { KafkaTouch } from './kafka-match.ts'
+import type { TracedKafka } from './kafka-request.ts'
 import type { Party } from './party.ts'
-import { sendRequest } from './request.ts'
+import { traceRequestRules, type TracedRequest, type TracedRequestRules } from './request-rules.ts'
 import type { RuleBook } from './rule-book.ts'
 
 export type ProxyJudgement =
   /** Requests are judged, and none was given. */
   | { readonly kind: 'open' }
   /** The verdict does not depend on requests. */
-  | { readonly kind: 'connection'; readonly decision: Decision; readonly isAllowed: boolean }
   | {
-      readonly kind: 'request'
+      readonly kind: 'connection'
       readonly decision: Decision
       readonly isAllowed: boolean
-      readonly status: number
-      readonly error: string
-      readonly seen: Pick<HttpRequest, 'method' | 'path' | 'host'>
-      /** undefined = no rule was asked. */
-      readonly verdict: Verdict | undefined
-      /** Rules of one side against the request. */
-      readonly httpRules: (direction: Direction, book: RuleBook) => TracedHttpRules
+      /** What the reader should know; '' = nothing. */
+      readonly note: string
     }
+  | JudgedRequest
+
+interface JudgedAccess extends KafkaTouch {
+  readonly verdict: Verdict
+}
+
+export interface JudgedRequest {
+  readonly kind: 'request'
+  readonly decision: Decision
+  readonly isAllowed: boolean
+  /** Of a denial: `reset`, `unauthorized`, or the status of the answer. */
+  readonly outcome: string
+  readonly status: number
+  readonly error: string
+  /** `GET /path`, `Produce`. */
+  readonly summary: string
+  readonly http: Pick<HttpRequest, 'method' | 'path' | 'host'> | undefined
+  /** What a Kafka request touches. */
+  readonly accesses: readonly JudgedAccess[]
+  /** undefined = no rule was asked. */
+  readonly verdict: Verdict | undefined
+  /** Rules of one side against the request. */
+  readonly requestRules: (direction: Direction, book: RuleBook) => TracedRequestRules
+}
+
+/** The request of a trace; at most one of them. */
+export interface AskedRequest {
+  readonly http: TraceHttp__Output | null
+  readonly kafka: TracedKafka | null
+}
 
 export function judgeByProxy(
   world: TraceWorld,
   source: Party,
   destination: Party,
   port: number,
-  http: TraceHttp__Output | undefined,
+  { http, kafka }: AskedRequest,
 ): ProxyJudgement {
   const policyOf = ({ endpoint }: Party): NetworkPolicy[] => {
     const policy = endpoint === undefined ? undefined : world.repository.endpointPolicy(endpoint.id)
@@ -51,25 +79,42 @@ export function judgeByProxy(
     destinationIdentity: destination.identity,
     destinationPort: port,
   })
-  if (connection.kind === 'kafka') return { kind: 'open' }
-  if (connection.kind !== 'http') {
-    return { kind: 'connection', decision: connection.verdict, isAllowed: connection.verdict.allowed }
-  }
-  if (http === undefined) return { kind: 'open' }
-  const sides: [Direction, NetworkPolicy | undefined, Identity][] = [
+  if (connection.kind === 'allow' || connection.kind === 'deny') return fixed(connection.verdict)
+  if (http === null && kafka === null) return { kind: 'open' }
+  const sides: Side[] = [
     ['egress', policyOf(source)[0], destination.identity],
     ['ingress', policyOf(destination)[0], source.identity],
   ]
-  return judgeRequest(connection, http, hostOf(destination), port, sides)
+  const explain = (request: TracedRequest | undefined): JudgedRequest['requestRules'] => {
+    return (direction, book) => {
+      const [, policy, peer] = sides.find(([one]) => one === direction) ?? []
+      if (policy === undefined || peer === undefined || request === undefined) return NO_RULES
+      return traceRequestRules(policy[direction], port, peer, request, book)
+    }
+  }
+  if (connection.kind === 'http' && http !== null) {
+    return judgeHttp(connection, http, hostOf(destination), sides, explain)
+  }
+  if (connection.kind === 'kafka' && kafka !== null) return judgeAccesses(connection, kafka, explain)
+  const [spoken, asked] = connection.kind === 'kafka' ? ['Kafka', 'HTTP'] : ['HTTP', 'Kafka']
+  return fixed(connection.unparseable, `the rules of this port are for ${spoken}, the request is ${asked}`)
 }
 
-function judgeRequest(
+type Side = readonly [Direction, NetworkPolicy | undefined, Identity]
+type Explain = (request: TracedRequest | undefined) => JudgedRequest['requestRules']
+const NO_RULES: TracedRequestRules = { rules: [], leftOut: 0 }
+
+function fixed(verdict: Verdict, note = ''): ProxyJudgement {
+  return { kind: 'connection', decision: verdict, isAllowed: verdict.allowed, note }
+}
+
+function judgeHttp(
   { judge, isAdvisory, unparseable }: Extract<ConnectionPolicy, { kind: 'http' }>,
   http: TraceHttp__Output,
   defaultHost: string,
-  port: number,
-  sides: readonly (readonly [Direction, NetworkPolicy | undefined, Identity])[],
-): ProxyJudgement {
+  sides: readonly Side[],
+  explain: Explain,
+): JudgedRequest {
   let seen: Pick<HttpRequest, 'method' | 'path' | 'host'> = http
   const copies = new Map<string, readonly string[]>()
   let copy: HttpRequest | undefined
@@ -86,21 +131,48 @@ function judgeRequest(
     decision,
     // Where nothing enforced restricts the connection, the proxy only looks on.
     isAllowed: decision.allowed && (error === '' || isAdvisory),
+    outcome: status === 0 ? 'reset' : String(status),
     status,
     error,
-    seen,
+    summary: `${seen.method} ${seen.path}`,
+    http: seen,
+    accesses: [],
     verdict,
-    httpRules: (direction, book) => {
-      const [, policy, peer] = sides.find(([one]) => one === direction) ?? []
-      if (policy === undefined || peer === undefined || copy === undefined) return { rules: [], leftOut: 0 }
-      return traceHttpRules(policy[direction], port, peer, copy, book)
-    },
+    requestRules: explain(copy === undefined ? undefined : { http: copy }),
   }
 }
 
-function headerNames(
-  sides: readonly (readonly [Direction, NetworkPolicy | undefined, Identity])[],
-): Set<string> {
+/** A request is allowed when all that it touches is. */
+function judgeAccesses(
+  { judge }: Extract<ConnectionPolicy, { kind: 'kafka' }>,
+  { request, accesses: touched }: TracedKafka,
+  explain: Explain,
+): JudgedRequest {
+  const accesses = touched.map((access): JudgedAccess => ({
+    request,
+    access,
+    verdict: judge.judge(request, access),
+  }))
+  const verdict = accesses.map((one) => one.verdict).reduce(joinSides)
+  const isSpared = ({ verdict: one }: JudgedAccess): boolean =>
+    one.audit !== undefined || !planOf(one).allowed
+  const explained = accesses.find((one) => !one.verdict.allowed) ?? accesses.find(isSpared) ?? accesses[0]
+  return {
+    kind: 'request',
+    decision: verdict,
+    isAllowed: verdict.allowed,
+    outcome: 'unauthorized',
+    status: 0,
+    error: '',
+    summary: kafkaApiName(request.apiKey),
+    http: undefined,
+    accesses,
+    verdict,
+    requestRules: explain(explained === undefined ? undefined : { kafka: explained }),
+  }
+}
+
+function headerNames(sides: readonly Side[]): Set<string> {
   const names = new Set<string>()
   for (const [direction, policy] of sides) {
     const rules = (policy?.[direction] ?? []).flatMap((entry) =>

@@ -1,6 +1,5 @@
 // What would become of a connection, and of one request on it: looked up in what is enforced, as the kernel and
 // the proxy look it up, and explained by the rules that it was made from. Pure.
-import type { TraceHttp__Output } from '../gen/weir/v1/TraceHttp.ts'
 import type { TraceParty__Output } from '../gen/weir/v1/TraceParty.ts'
 import type { TraceRequest__Output } from '../gen/weir/v1/TraceRequest.ts'
 import type { TraceRequestVerdict__Output } from '../gen/weir/v1/TraceRequestVerdict.ts'
@@ -11,23 +10,31 @@ import type { Decision as VerdictDecision } from '../l7rules/verdict.ts'
 import { shownLabels } from '../policy/cidr-labels.ts'
 import type { NetworkPolicy } from '../policy/network-policy.ts'
 import type { TraceWorld } from '../policy/trace-world.ts'
-import { traceHttpRules } from './http-rules.ts'
 import { nameOf, notesOf } from './notes.ts'
 import { isHypothesis, resolveParty, type Party } from './party.ts'
-import { judgeByProxy, type ProxyJudgement } from './proxy-judgement.ts'
+import { readKafka } from './kafka-request.ts'
+import { accessText } from './kafka-match.ts'
+import {
+  judgeByProxy,
+  type AskedRequest,
+  type JudgedRequest,
+  type ProxyJudgement,
+} from './proxy-judgement.ts'
+import { traceRequestRules } from './request-rules.ts'
 import { RuleBook } from './rule-book.ts'
 import { suppose } from './scratch-world.ts'
 import { describeElements, describeEntry, traceSide, type Side } from './side.ts'
 
 /** @throws WeirError NOT_FOUND or CONFIG_INVALID when an end or the request makes no sense. */
 export function trace(request: TraceRequest__Output, world: TraceWorld): TraceResponse__Output {
+  const kafka = request.kafka === null ? null : readKafka(request.kafka)
   const ends = [resolveParty(request.from, world), resolveParty(request.to, world)]
   const hypotheses = ends.filter(isHypothesis)
   const supposed = hypotheses.length === 0 ? { world, parties: [] } : suppose(world, hypotheses)
   const parties = supposed.parties[Symbol.iterator]()
   const [source, destination] = ends.map((end) => (isHypothesis(end) ? parties.next().value : end))
   if (source === undefined || destination === undefined) throw new Error('a traced end was lost')
-  return traceFlow(supposed.world, source, destination, request, request.http ?? undefined)
+  return traceFlow(supposed.world, source, destination, request, { http: request.http, kafka })
 }
 
 function traceFlow(
@@ -35,7 +42,7 @@ function traceFlow(
   source: Party,
   destination: Party,
   { protocol, port }: ProtocolPort,
-  http: TraceHttp__Output | undefined,
+  asked: AskedRequest,
 ): TraceResponse__Output {
   const flow = { protocol, port }
   const sides: Side[] = []
@@ -47,7 +54,7 @@ function traceFlow(
   const book = new RuleBook(world.repository)
   const kernel = judgeByKernel(sides)
   const isProxied = kernel.verdict === 'redirected' && isTcp(protocol)
-  const proxy = isProxied ? judgeByProxy(world, source, destination, port, http) : undefined
+  const proxy = isProxied ? judgeByProxy(world, source, destination, port, asked) : undefined
   const decision = decisionOf(kernel, proxy)
   return {
     verdict: decision.verdict,
@@ -64,7 +71,8 @@ function traceFlow(
     request: proxy?.kind === 'request' ? describeRequest(proxy) : null,
     notes: notesOf(world, [source, destination], sides, {
       isProxied: kernel.verdict === 'redirected',
-      hasRequest: http !== undefined,
+      hasRequest: asked.http !== null || asked.kafka !== null,
+      ofProxy: proxy?.kind === 'connection' ? proxy.note : '',
     }),
     revision: world.revision,
   }
@@ -131,7 +139,7 @@ function decisionOf(kernel: Decision, proxy: ProxyJudgement | undefined): Decisi
 
 function outcomeOf(proxy: Exclude<ProxyJudgement, { kind: 'open' }>): string {
   if (proxy.isAllowed) return 'allow'
-  return proxy.kind === 'request' && proxy.status !== 0 ? String(proxy.status) : 'reset'
+  return proxy.kind === 'request' ? proxy.outcome : 'reset'
 }
 
 function describeParty({
@@ -165,10 +173,10 @@ function describeSide(
   const { rules, leftOut } = describeElements(side, book)
   const policy: NetworkPolicy | undefined = world.repository.endpointPolicy(endpoint.id)?.networkPolicy
   const listed = isProxied && proxy?.kind !== 'request'
-  const http = listed
-    ? traceHttpRules(policy?.[direction] ?? [], port, peer.identity, undefined, book)
+  const requests = listed
+    ? traceRequestRules(policy?.[direction] ?? [], port, peer.identity, undefined, book)
     : proxy?.kind === 'request'
-      ? proxy.httpRules(direction, book)
+      ? proxy.requestRules(direction, book)
       : { rules: [], leftOut: 0 }
   const rule = ruleOf(side)
   return {
@@ -181,21 +189,23 @@ function describeSide(
     rule: rule === '' ? null : book.reference(rule),
     rules,
     rulesLeftOut: leftOut,
-    httpRules: http.rules,
-    httpRulesLeftOut: http.leftOut,
+    requestRules: requests.rules,
+    requestRulesLeftOut: requests.leftOut,
   }
 }
 
-function describeRequest(proxy: Extract<ProxyJudgement, { kind: 'request' }>): TraceRequestVerdict__Output {
-  const { seen, isAllowed, status, error, verdict } = proxy
+function describeRequest(proxy: JudgedRequest): TraceRequestVerdict__Output {
+  const { http, isAllowed, status, error, summary, accesses, verdict } = proxy
   const planned = (one: VerdictDecision | undefined): string => {
     if (one === undefined) return ''
     return `${one.allowed ? 'allowed' : 'denied'}: ${one.reason}${one.rule === '' ? '' : ` in ${one.rule}`}`
   }
   return {
-    method: seen.method,
-    path: seen.path,
-    host: seen.host,
+    method: http?.method ?? '',
+    path: http?.path ?? '',
+    host: http?.host ?? '',
+    summary,
+    accesses: accesses.map(({ access, verdict: one }) => `${accessText(access)}: ${planned(one)}`),
     allowed: isAllowed,
     status: isAllowed ? 0 : status,
     error,

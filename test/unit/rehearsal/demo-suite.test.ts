@@ -6,12 +6,14 @@ import t from 'tap'
 import { packageRoot } from '../../../src/lib/paths.ts'
 import { testPolicies, validatePolicies } from '../../../src/rehearsal/commands.ts'
 
-t.test('the policy of the demo does what its tests say', async (t) => {
-  const [report] = await testPolicies([join(packageRoot(), 'demo', 'policy-tests.yaml')])
-  t.same(report?.problems, [])
-  t.ok((report?.cases.length ?? 0) > 10)
-  for (const { name, passed, got } of report?.cases ?? []) t.ok(passed, `${name}: ${got.outcome}`)
-})
+for (const file of ['policy-tests.yaml', 'kafka/policy-tests.yaml']) {
+  t.test(`policies do what demo/${file} says`, async (t) => {
+    const [report] = await testPolicies([join(packageRoot(), 'demo', file)])
+    t.same(report?.problems, [])
+    t.ok((report?.cases.length ?? 0) > 10)
+    for (const { name, passed, got } of report?.cases ?? []) t.ok(passed, `${name}: ${got.outcome}`)
+  })
+}
 
 t.test('the policies of the demo are valid', async (t) => {
   const report = await validatePolicies([join(packageRoot(), 'demo', 'policies')])

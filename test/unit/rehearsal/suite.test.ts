@@ -73,6 +73,32 @@ const BROKEN: [title: string, suite: string, problems: RegExp[], files?: Record<
     ],
   ],
   [
+    'requests of two protocols',
+    `${HEAD}cases:\n  - { from: web, to: api, port: 80, expect: allow, http: {}, kafka: { apiKey: fetch } }`,
+    [/cases\[0\]\.kafka: cannot be combined with http in one case.*write two cases$/],
+  ],
+  [
+    'Kafka requests that cannot be',
+    `${HEAD}cases:
+  - { from: web, to: api, port: 80, expect: allow, kafka: {} }
+  - { from: web, to: api, port: 80, expect: allow, kafka: { apiKey: fetch, apiVersion: 32768 } }
+  - { from: web, to: api, port: 80, expect: allow, kafka: { apiKey: fetch, topics: a } }
+  - { from: web, to: api, port: 80, expect: allow, kafka: { apiKey: fetch, group: [] } }
+  - { from: web, to: api, port: 80, expect: allow, kafka: { apiKey: fetch, topic: a } }`,
+    [
+      /cases\[0\]\.kafka\.apiKey: is missing; e\.g\. produce/,
+      /cases\[1\]\.kafka\.apiVersion: apiVersion must be 0 to 32767 \(value: 32768\)/,
+      /cases\[2\]\.kafka\.topics: must be a list/,
+      /cases\[3\]\.kafka\.group: must be text/,
+      /cases\[4\]\.kafka\.topic: unknown field "topic".*did you mean "topics"/,
+    ],
+  ],
+  [
+    'a Kafka API that nobody knows',
+    `${HEAD}cases:\n  - { from: web, to: api, port: 80, expect: allow, kafka: { apiKey: fetsh } }`,
+    [/cases\[0\]\.kafka: "fetsh" is not an API of Kafka; e\.g\. produce/],
+  ],
+  [
     'ends that nobody knows',
     `${HEAD}cases:\n  - { from: wed, to: 10.0.0.999, port: 80, expect: allow }`,
     [

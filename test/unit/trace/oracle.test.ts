@@ -58,7 +58,7 @@ function* cases(): Iterable<Case> {
 function traced(world: TraceWorld, { from, to, port }: Case, i: number | undefined): string {
   const request = i === undefined ? undefined : REQUESTS[i]
   const http = request === undefined ? null : { ...request, host: '', headers: [], encodedSlash: '' }
-  const answer = trace({ from, to, ...parsePort(port), http }, world)
+  const answer = trace({ from, to, ...parsePort(port), http, kafka: null }, world)
   const contradiction = answer.notes.find((note) => note.includes('the rules in force come to'))
   if (contradiction !== undefined) throw new Error(`${from} -> ${to} ${port}: ${contradiction}`)
   return answer.outcome

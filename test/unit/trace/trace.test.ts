@@ -1,5 +1,6 @@
 import t from 'tap'
 import { parseEndpoints } from '../../../src/agent/endpoints-document.ts'
+import type { TraceKafka__Output } from '../../../src/gen/weir/v1/TraceKafka.ts'
 import type { TraceResponse__Output } from '../../../src/gen/weir/v1/TraceResponse.ts'
 import { parsePort } from '../../../src/lib/protocols.ts'
 import { rehearse } from '../../../src/rehearsal/world.ts'
@@ -19,6 +20,7 @@ interface Asked {
   readonly port: string
   readonly http?: string
   readonly headers?: readonly string[]
+  readonly kafka?: Partial<TraceKafka__Output>
 }
 
 function tracing(...policies: readonly string[]): (asked: Asked) => TraceResponse__Output {
@@ -28,10 +30,19 @@ function tracing(...policies: readonly string[]): (asked: Asked) => TraceRespons
     endpoints,
     policies.flatMap((text, i) => parseGood(text, `${i}.yaml`)),
   )
-  return ({ from, to, port, http, headers = [] }) => {
+  return ({ from, to, port, http, headers = [], kafka }) => {
     const [method = '', path = ''] = http?.split(' ') ?? []
     const request = { method, path, host: '', headers: [...headers], encodedSlash: '' }
-    return trace({ from, to, ...parsePort(port), http: http === undefined ? null : request }, world)
+    const none = { apiVersion: 0, clientId: '', topics: [], group: '', transactionalId: '' }
+    return trace(
+      {
+        ...{ from, to },
+        ...parsePort(port),
+        http: http === undefined ? null : request,
+        kafka: kafka === undefined ? null : { apiKey: 'produce', ...none, ...kafka },
+      },
+      world,
+    )
   }
 }
 
@@ -206,7 +217,7 @@ t.test('rules in audit and shadow', async (t) => {
   })
   const shadowed = tracing(moded({ 'weir/mode': 'shadow' }))
   t.match(shadowed(flow), { outcome: 'allow', request: { shadow: /^denied/ } })
-  t.match(shadowed(flow).sides[1]?.httpRules, [
+  t.match(shadowed(flow).sides[1]?.requestRules, [
     { rule: { name: 'default allow', file: '' }, matches: true },
     { mode: 'shadow', misses: ['path "/b" does not fit path "/a"'] },
   ])
@@ -233,7 +244,7 @@ t.test('requests, as the proxy reads them', async (t) => {
     status: 403,
   })
   const [, side] = request('GET /open', 'X-Key: 1', 'X-Key: 2').sides
-  t.match(side?.httpRules, [
+  t.match(side?.requestRules, [
     { misses: [/^path "\/open" does not fit/, /^host "10\.0\.0\.2" does not fit/] },
     {
       rule: { name: /http\[1\]$/, line: 1 },
@@ -248,7 +259,7 @@ t.test('requests, as the proxy reads them', async (t) => {
   t.match(request('GET /\\x'), { outcome: '400', verdict: 'denied' })
   const open = ask({ from: 'web', to: 'api', port: '80' })
   t.match(open, { verdict: 'redirected', where: 'proxy', request: null })
-  t.match(open.sides[1]?.httpRules.length, 2, 'the rules that requests will be judged by')
+  t.match(open.sides[1]?.requestRules.length, 2, 'the rules that requests will be judged by')
 })
 
 t.test('secrets stay out', async (t) => {
@@ -256,4 +267,105 @@ t.test('secrets stay out', async (t) => {
   const ask = tracing(policyText({ ...API, ingress: [{ ...FROM_WEB, ...tcp('80', http) }] }))
   const answer = ask({ from: 'web', to: 'api', port: '80', http: 'GET /', headers: ['x-a: other'] })
   t.match(answer, { outcome: 'allow', request: { edits: ['header x-a replaced'] } })
+})
+
+t.test('Kafka requests: everything that they touch must be covered', async (t) => {
+  const rules = {
+    kafka: [
+      { role: 'produce', topic: 'a' },
+      { apiKey: 'fetch', topicPrefix: 'b', group: 'g' },
+    ],
+  }
+  const toPorts = [{ ports: [{ port: '9092', protocol: 'TCP' }], rules }]
+  const ask = tracing(policyText({ ...API, ingress: [{ ...FROM_WEB, toPorts }] }))
+  const flow = { from: 'web', to: 'api', port: '9092' }
+  const request = (kafka: Partial<TraceKafka__Output>): TraceResponse__Output => ask({ ...flow, kafka })
+  t.match(request({ topics: ['a'] }), {
+    outcome: 'allow',
+    rule: { name: /kafka\[0\]$/, line: 1 },
+    request: {
+      summary: 'Produce',
+      accesses: ['topic "a": allowed: RULE_MATCHED in n/p ingress[0].toPorts[0].rules.kafka[0]'],
+    },
+  })
+  const denied = request({ topics: ['a', 'x'], group: 'h' })
+  t.match(denied, {
+    verdict: 'denied',
+    outcome: 'unauthorized',
+    where: 'proxy',
+    direction: 'ingress',
+    reason: 'NO_RULE_MATCHED',
+    rule: { name: 'n/p ingress[0]' },
+    request: { accesses: [/^topic "a", group "h": allowed/, /^topic "x", group "h": denied/], status: 0 },
+  })
+  t.match(denied.sides[1]?.requestRules, [
+    {
+      conditions: 'role produce, topic "a"',
+      misses: ['topic "x", group "h" does not fit topic "a"'],
+      matches: false,
+    },
+    {
+      conditions: 'API Fetch, topics that begin with "b", group "g"',
+      misses: [
+        /^API Produce does not fit API Fetch$/,
+        /topics that begin with "b"$/,
+        /does not fit group "g"$/,
+      ],
+    },
+  ])
+  t.match(request({ apiKey: 'Fetch', topics: ['bc'] }), { outcome: 'allow' }, 'no group, no condition on it')
+  t.match(request({ apiKey: '4711' }), {
+    outcome: 'unauthorized',
+    request: { accesses: [/^nobody knows what: /] },
+  })
+  t.throws(() => request({ apiKey: 'fetsh' }), { code: 'CONFIG_INVALID' })
+  t.match(ask(flow), { outcome: 'redirect', request: null })
+  t.match(ask({ ...flow, http: 'GET /' }), {
+    outcome: 'reset',
+    reason: 'UNPARSEABLE',
+    notes: ['the rules of this port are for Kafka, the request is HTTP'],
+  })
+  t.match(request({ topics: ['a'] }).notes, [])
+  const http = tracing(policyText({ ...API, ingress: [{ ...FROM_WEB, ...tcp('9092', [{}]) }] }))
+  t.match(http({ ...flow, kafka: { topics: ['a'] } }), { outcome: 'reset', notes: [/are for HTTP/] })
+})
+
+t.test('rules for HTTP and Kafka that meet deny the connection', async (t) => {
+  const toPorts = [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { kafka: [{}] } }]
+  const ingress = [
+    { ...FROM_WEB, ...tcp('80', [{}]) },
+    { ...FROM_WEB, toPorts },
+  ]
+  const ask = tracing(policyText({ ...API, ingress }))
+  const flow = { from: 'web', to: 'api', port: '80' }
+  for (const asked of [flow, { ...flow, http: 'GET /' }, { ...flow, kafka: {} }]) {
+    t.match(ask(asked), { outcome: 'reset', reason: 'PROTOCOL_CONFLICT', rule: { name: 'n/p ingress[1]' } })
+  }
+})
+
+t.test('Kafka rules in audit and shadow', async (t) => {
+  const toPorts = [
+    { ports: [{ port: '80', protocol: 'TCP' }], rules: { kafka: [{ topic: 'a' }, { topic: 'b' }] } },
+  ]
+  const ask = tracing(
+    documentText(
+      'CiliumNetworkPolicy',
+      { ...API, ingress: [{ ...FROM_WEB, toPorts }] },
+      {
+        name: 'p',
+        namespace: 'n',
+        annotations: {
+          'weir/rule-modes':
+            'ingress[0].toPorts[0].rules.kafka[0]=audit, ingress[0].toPorts[0].rules.kafka[1]=shadow',
+        },
+      },
+    ),
+  )
+  const topic = (name: string) => ask({ from: 'web', to: 'api', port: '80', kafka: { topics: ['a', name] } })
+  t.match(topic('a'), { outcome: 'allow', request: { audit: '', shadow: /^allowed/ } })
+  t.match(topic('b'), {
+    outcome: 'allow',
+    request: { audit: /^denied: NO_RULE_MATCHED/, shadow: /^allowed/ },
+  })
+  t.match(topic('c'), { outcome: 'allow', request: { audit: /^denied/, shadow: /^denied/ } })
 })
