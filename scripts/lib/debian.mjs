@@ -43,6 +43,9 @@ const TO_TEST = [
     optional: true,
   },
   { what: 'mvn (optional)', tools: ['mvn'], packages: ['maven'], optional: true },
+  { what: 'Docker engine', tools: ['dockerd'], packages: ['docker.io', 'docker-ce'] },
+  { what: 'docker', tools: ['docker'], packages: ['docker.io', 'docker-cli', 'docker-ce-cli'] },
+  { what: 'busybox, linked statically', files: ['/bin/busybox'], packages: ['busybox-static'] },
   {
     what: 'bpftool (optional)',
     tools: ['bpftool'],
@@ -155,7 +158,7 @@ async function choosePackages(needs) {
   return { packages, unknown }
 }
 
-/** nginx and haproxy are needed as programs only: no package may start a server now or at boot. */
+/** nginx, haproxy and the Docker engine are needed as programs only: no package may start a server now or at boot. */
 async function aptInstall(asRoot, packages) {
   const noServices = '/usr/sbin/policy-rc.d'
   const isOurs = !existsSync(noServices)
@@ -181,7 +184,7 @@ async function aptInstall(asRoot, packages) {
     else if (isOurs) await run([...asRoot, 'rm', '-f', noServices])
   }
   if (!existsSync('/run/systemd/system')) return
-  for (const service of ['nginx', 'haproxy']) {
+  for (const service of ['nginx', 'haproxy', 'docker', 'containerd']) {
     if (!packages.some((name) => name.startsWith(service))) continue
     await run([...asRoot, 'systemctl', 'disable', service])
   }
