@@ -49,6 +49,7 @@ async function startAgent(
   await runAgent({
     paths: instancePaths(options.stateDir),
     endpointsFile: options.endpointsFile,
+    dockerSocket: options.dockerSocket,
     policiesDir: options.policiesDir,
     version: packageVersion(),
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),

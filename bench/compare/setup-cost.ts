@@ -16,7 +16,7 @@ for (let i = 0; i < Number(count); i++) {
   datapath.setEndpoint({
     id: asEndpointId(i + 1),
     identity: asIdentity(1000 + i),
-    device: `${prefix}${i}`,
+    devices: [`${prefix}${i}`],
     addresses: [`10.1.${i >> 8}.${i & 255}`, `fd00:1::${(i + 1).toString(16)}`],
   })
   milliseconds.push(performance.now() - started)

@@ -16,7 +16,7 @@ import { checkPrivileges } from '../redirect/requirements.ts'
 import { agentHandlers } from './agent-server.ts'
 import { ControlServer } from './control-server.ts'
 import { EndpointRegistry } from './endpoint-registry.ts'
-import { watchEndpointsFile } from './endpoints-file.ts'
+import { EndpointSources } from './endpoint-sources.ts'
 import { FlowLog } from './flow-log.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { FileIdentityStore } from './identity-store.ts'
@@ -34,7 +34,9 @@ import { XdsServer } from './xds/xds-server.ts'
 
 export interface AgentOptions {
   readonly paths: InstancePaths
-  readonly endpointsFile: string
+  /** At least one of both: a file, the socket of a Docker engine. */
+  readonly endpointsFile: string | undefined
+  readonly dockerSocket: string | undefined
   readonly policiesDir: string
   readonly version: string
   readonly log: Logger
@@ -90,12 +92,14 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
   closers.push(() => folder.close())
   let follow = (): void => {}
-  const endpoints = await watchEndpointsFile(options.endpointsFile, () => follow())
+  const { endpointsFile, dockerSocket } = options
+  const endpoints = await EndpointSources.open({ endpointsFile, dockerSocket, log, onChange: () => follow() })
   closers.push(() => endpoints.close())
   const redirect = redirectOf(options.redirect)
   const datapath = openDatapath({
     paths,
     redirect,
+    closesUnknownPorts: dockerSocket !== undefined,
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),
   })
   closers.push(() => datapath.close())
@@ -119,15 +123,21 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   })
   const sources = new SourceFollower({
     reconciler,
-    endpoints: () => endpoints.state.endpoints,
+    endpoints: () => endpoints.endpoints(),
     policies: () => folder.policies,
-    onApplied: (policies) => policyStore.save(policies),
+    onApplied: (policies) => {
+      // Once what is known is attached: what comes from here on has to wait until it is, too.
+      if (endpoints.elsewhere !== undefined) datapath.closeUnknownPorts(endpoints.elsewhere)
+      policyStore.save(policies)
+    },
     log,
   })
   follow = () => void sources.follow()
   closers.push(() => sources.close())
   folder.onChange(follow)
   await sources.follow()
+  // Containers that came while the first ones were attached.
+  await endpoints.refresh()
 
   const view = new StateView({
     version: options.version,
@@ -137,7 +147,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     control,
     xds,
     flows,
-    endpointsState: () => endpoints.state,
+    endpointSources: endpoints,
     policySources: () => folder.sources,
     workersWanted: options.workers?.count,
     trace: options.trace,
@@ -172,7 +182,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     const connected = new Set(control.workers().map(({ pid }) => pid))
     supervisor?.signal('SIGHUP', (pid) => connected.has(pid))
   }
-  closers.push(startUpkeep({ datapath, reconciler, flows, log }))
+  closers.push(startUpkeep({ datapath, reconciler, flows, log, onLinks: () => endpoints.linksChanged() }))
   for (const { name, file, state, error } of folder.sources) {
     if (state !== 'ok') log.error({ policy: name, file, state, error }, 'policy not usable')
   }

@@ -9,7 +9,7 @@ const LAST_ENDPOINT_ID = 65_535
 export interface RegisteredEndpoint {
   readonly id: EndpointId
   /** Where its programs are, or will be. */
-  readonly device: string
+  readonly devices: readonly string[]
 }
 
 export class EndpointRegistry {
@@ -21,9 +21,12 @@ export class EndpointRegistry {
     this.#path = path
     if (!existsSync(path)) return
     try {
-      const saved = JSON.parse(readFileSync(path, 'utf8')) as Record<string, { id: number; device: string }>
-      for (const [key, { id, device }] of Object.entries(saved)) {
-        this.#entries.set(key, { id: asEndpointId(id), device })
+      const saved = JSON.parse(readFileSync(path, 'utf8')) as Record<
+        string,
+        { id: number; devices: string[] }
+      >
+      for (const [key, { id, devices }] of Object.entries(saved)) {
+        this.#entries.set(key, { id: asEndpointId(id), devices: [...devices] })
       }
     } catch (error) {
       throw new WeirError('CONFIG_INVALID', `read ${path}: the file is damaged`, {
@@ -39,11 +42,11 @@ export class EndpointRegistry {
   }
 
   /** The same number as before if the key had one, else the lowest free one. Durable when it returns. */
-  register(key: string, device: string): EndpointId {
+  register(key: string, devices: readonly string[]): EndpointId {
     const known = this.#entries.get(key)
-    if (known?.device === device) return known.id
+    if (known !== undefined && isSameList(known.devices, devices)) return known.id
     const id = known?.id ?? this.#lowestFree()
-    this.#entries.set(key, { id, device })
+    this.#entries.set(key, { id, devices })
     this.#save()
     return id
   }
@@ -70,4 +73,8 @@ export class EndpointRegistry {
     }
     renameSync(`${this.#path}.new`, this.#path)
   }
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((device) => b.includes(device))
 }

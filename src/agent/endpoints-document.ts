@@ -21,10 +21,14 @@ export interface EndpointSpec {
   readonly labels: Readonly<Record<string, string>>
   /** Labels of the namespace, keys without a source. Absent = none are known. */
   readonly namespaceLabels?: Readonly<Record<string, string>>
+  /** Of the container engine. */
+  readonly containerId?: string
+  /** What an operator should know of it although it is fine. */
+  readonly notes?: readonly string[]
   /** Ports by name. Absent = none. */
   readonly ports?: readonly PortName[]
-  /** Host side of the endpoint's veth. */
-  readonly device: string
+  /** Host sides of the endpoint's veths, one per network that it is on; none while they are not known. */
+  readonly devices: readonly string[]
   /** At least one; canonical text, unique among all endpoints. */
   readonly addresses: readonly string[]
 }
@@ -149,7 +153,7 @@ function parseEndpoint(
     labels,
     ...(Object.keys(namespaceLabels).length === 0 ? {} : { namespaceLabels }),
     ...(ports.length === 0 ? {} : { ports }),
-    device,
+    devices: device === '' ? [] : [device],
     addresses,
   }
 }

@@ -112,14 +112,14 @@ export class Reconciler {
     for (const endpoint of this.#endpoints.values()) {
       if (endpoint.state === 'locked') continue
       const { datapath, log } = this.#options
-      const isThere = isThorough ? datapath.isAttached(endpoint.id) : datapath.hasDevice(endpoint.id)
+      const isThere = isThorough ? datapath.isAttached(endpoint.id) : datapath.hasDevices(endpoint.id)
       if (endpoint.state === 'ready' && isThere) continue
       const before = endpoint.state
       this.#attach(endpoint)
       if (endpoint.state === 'ready') {
-        log.info({ endpoint: keyOf(endpoint.spec), device: endpoint.spec.device }, 'endpoint attached')
+        log.info({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'endpoint attached')
       } else if (before === 'ready') {
-        log.warn({ endpoint: keyOf(endpoint.spec), device: endpoint.spec.device }, 'device gone')
+        log.warn({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'device gone')
       }
     }
   }
@@ -163,7 +163,7 @@ export class Reconciler {
       }
       for (const endpoint of removed) this.#delete(endpoint)
       this.#updateIpcache()
-      for (const { id, spec } of removed) this.#forget(keyOf(spec), id, spec.device)
+      for (const { id, spec } of removed) this.#forget(keyOf(spec), id, spec.devices)
       const removeEndpoints = removed.map(({ id }) => id)
       const removePeers = peers.map(({ identity }) => identity)
       await this.#enforce(this.repository.update({ removeEndpoints, removePeers }))
@@ -239,20 +239,24 @@ export class Reconciler {
       const key = keyOf(spec)
       const before = this.#endpoints.get(key)
       const registered = this.#options.registry.entries().get(key)
-      const hasMoved = registered !== undefined && registered.device !== spec.device
       const labelsOfSpec = labels[i]
       const identity = identities[i]
       if (labelsOfSpec === undefined || identity === undefined)
         throw new Error('allocator answered too little')
-      if (hasMoved) this.#remove(registered.id, registered.device)
+      if (registered !== undefined) {
+        this.#detach(
+          registered.id,
+          registered.devices.filter((device) => !spec.devices.includes(device)),
+        )
+      }
       return {
         spec,
-        id: this.#options.registry.register(key, spec.device),
+        id: this.#options.registry.register(key, spec.devices),
         identity,
         labels: labelsOfSpec,
         state: before?.state ?? 'waiting-for-device',
         message: before?.message ?? '',
-        installed: hasMoved ? undefined : before?.installed,
+        installed: before?.installed,
       }
     })
     const wanted = new Set(specs.map(keyOf))
@@ -300,7 +304,7 @@ export class Reconciler {
     const { datapath, log } = this.#options
     const { spec, id, identity } = endpoint
     try {
-      datapath.setEndpoint({ id, identity, device: spec.device, addresses: spec.addresses })
+      datapath.setEndpoint({ id, identity, devices: spec.devices, addresses: spec.addresses })
       if (endpoint.state === 'locked') return
       endpoint.state = 'ready'
       endpoint.message = ''
@@ -325,22 +329,23 @@ export class Reconciler {
     })
   }
 
-  #forget(key: string, id: EndpointId, device: string): void {
-    this.#remove(id, device)
+  #forget(key: string, id: EndpointId, devices: readonly string[]): void {
+    this.#detach(id, devices)
+    this.#options.datapath.removeEndpoint(id)
     this.#options.registry.forget(key)
   }
 
-  #remove(id: EndpointId, device: string): void {
-    const isTaken = [...this.#endpoints.values()].some(
-      (other) => other.id !== id && other.spec.device === device,
-    )
-    this.#options.datapath.removeEndpoint(id, isTaken ? undefined : device)
+  /** But for devices that another endpoint has taken over. */
+  #detach(id: EndpointId, devices: readonly string[]): void {
+    const isTaken = (device: string): boolean =>
+      [...this.#endpoints.values()].some((other) => other.id !== id && other.spec.devices.includes(device))
+    for (const device of devices) if (!isTaken(device)) this.#options.datapath.detach(device)
   }
 
   /** Endpoints of an earlier agent that nobody wants any more. */
   #forgetLeftovers(): void {
-    for (const [key, { id, device }] of [...this.#options.registry.entries()]) {
-      if (!this.#endpoints.has(key)) this.#forget(key, id, device)
+    for (const [key, { id, devices }] of [...this.#options.registry.entries()]) {
+      if (!this.#endpoints.has(key)) this.#forget(key, id, devices)
     }
   }
 }
@@ -377,14 +382,17 @@ function canonical(spec: EndpointSpec): unknown {
   const sorted = (map: Readonly<Record<string, string>> = {}): unknown => {
     return Object.entries(map).sort(([x], [y]) => (x < y ? -1 : 1))
   }
-  const { name, namespace, device, addresses, labels, namespaceLabels, ports = [] } = spec
+  const { name, namespace, devices, addresses, labels, namespaceLabels, ports = [] } = spec
+  const { containerId, notes } = spec
   return [
     name,
     namespace,
-    device,
+    [...devices].sort(),
     [...addresses].sort(),
     sorted(labels),
     sorted(namespaceLabels),
     portTableKey(ports),
+    containerId,
+    notes,
   ]
 }

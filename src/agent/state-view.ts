@@ -24,7 +24,8 @@ import type { Datapath } from '../redirect/datapath-api.ts'
 import type { Redirect } from '../redirect/redirect.ts'
 import type { AgentState } from './agent-server.ts'
 import type { ControlServer } from './control-server.ts'
-import type { EndpointsState } from './endpoints-file.ts'
+import { CONTAINER_NAMESPACE, type UnenforceableContainer } from './docker/container-endpoints.ts'
+import type { EndpointSources } from './endpoint-sources.ts'
 import type { FlowLog } from './flow-log.ts'
 import type { PolicySource } from './policy-sources.ts'
 import { keyOf, type ManagedEndpoint, type Reconciler } from './reconciler.ts'
@@ -39,7 +40,7 @@ export interface StateViewOptions {
   readonly control: ControlServer
   readonly xds: XdsServer
   readonly flows: FlowLog
-  readonly endpointsState: () => EndpointsState
+  readonly endpointSources: Pick<EndpointSources, 'fileState' | 'dockerState' | 'unenforceable'>
   readonly policySources: () => readonly PolicySource[]
   /** Workers that should be there; undefined = they are started by somebody else. */
   readonly workersWanted: number | undefined
@@ -58,7 +59,7 @@ export class StateView implements AgentState {
   status(): Status__Output {
     const { version, reconciler, datapath, flows } = this.#options
     const endpoints = reconciler.endpoints()
-    const endpointsFile = this.#options.endpointsState()
+    const { fileState, dockerState } = this.#options.endpointSources
     return {
       version,
       pid: process.pid,
@@ -66,12 +67,8 @@ export class StateView implements AgentState {
       redirect: this.#options.redirect.mode,
       workers: this.#workers(),
       policies: this.#options.policySources().map(toSource),
-      endpointsFile: {
-        name: 'endpoints',
-        file: endpointsFile.file,
-        state: endpointsFile.state,
-        error: endpointsFile.error ?? '',
-      },
+      endpointsFile: fileState === undefined ? null : endpointSource('endpoints', fileState.file, fileState),
+      docker: dockerState === undefined ? null : endpointSource('docker', dockerState.socket, dockerState),
       endpointsReady: endpoints.filter(({ state }) => state === 'ready').length,
       endpointsTotal: endpoints.length,
       drops: datapath.dropCounters(),
@@ -108,7 +105,8 @@ export class StateView implements AgentState {
   }
 
   #problems(): string[] {
-    const { reconciler, control, xds, endpointsState, policySources, workersWanted, failures } = this.#options
+    const { reconciler, control, xds, endpointSources, policySources, workersWanted, failures } =
+      this.#options
     const { redirect } = this.#options
     const workers = control.workers()
     const clients = xds.clients()
@@ -125,8 +123,13 @@ export class StateView implements AgentState {
     for (const { spec, state, message } of reconciler.endpoints()) {
       if (state !== 'ready') problems.push(`endpoint ${keyOf(spec)} is ${state}: ${message}`)
     }
-    const endpointsError = endpointsState().error
+    const endpointsError = endpointSources.fileState?.error
     if (endpointsError !== undefined) problems.push(`endpoints file is stale: ${endpointsError}`)
+    const dockerError = endpointSources.dockerState?.error
+    if (dockerError !== undefined) problems.push(`endpoints from Docker are stale: ${dockerError}`)
+    for (const { name, isClosed, why } of endpointSources.unenforceable()) {
+      if (isClosed) problems.push(`container ${name} is closed: ${why}`)
+    }
     for (const { name, file, state, error } of policySources()) {
       if (state !== 'ok') problems.push(`policy ${name === '' ? file : name} is ${state}: ${error}`)
     }
@@ -143,9 +146,9 @@ export class StateView implements AgentState {
   }
 
   endpoints(): Endpoint__Output[] {
-    const { reconciler, datapath } = this.#options
+    const { reconciler, datapath, endpointSources } = this.#options
     const inKernel = datapath.revision()
-    return reconciler.endpoints().map((endpoint) => {
+    const managed = reconciler.endpoints().map((endpoint) => {
       const enforced = reconciler.repository.endpointPolicy(endpoint.id)?.enforced
       return {
         id: endpoint.id,
@@ -153,16 +156,18 @@ export class StateView implements AgentState {
         namespace: endpoint.spec.namespace,
         identity: endpoint.identity,
         labels: endpoint.labels.toStrings(),
-        device: endpoint.spec.device,
+        devices: [...endpoint.spec.devices],
         addresses: [...endpoint.spec.addresses],
         state: endpoint.state,
-        message: endpoint.message,
+        message: endpoint.message === '' ? (endpoint.spec.notes ?? []).join('; ') : endpoint.message,
+        containerId: endpoint.spec.containerId ?? '',
         ingress: enforced?.ingress === true ? 'enforced' : 'open',
         egress: enforced?.egress === true ? 'enforced' : 'open',
         revisionWanted: reconciler.revision,
         revisionRealised: endpoint.state === 'ready' ? this.#realised(endpoint.id, inKernel) : 0,
       }
     })
+    return [...managed, ...endpointSources.unenforceable().map(unenforceableRow)]
   }
 
   /** The weakest link: kernel, workers, and those xDS clients that have asked for the endpoint. */
@@ -273,6 +278,41 @@ export class StateView implements AgentState {
       ingressEndpoint: connection.ingressEndpoint,
       revision: connection.revision,
     }))
+  }
+}
+
+function endpointSource(
+  name: string,
+  file: string,
+  { state, error }: { readonly state: string; readonly error: string | undefined },
+): Source__Output {
+  return { name, file, state, error: error ?? '' }
+}
+
+/** No endpoint, and so without a number; it is listed so that nobody takes it for one. */
+function unenforceableRow({
+  name,
+  containerId,
+  addresses,
+  isClosed,
+  why,
+}: UnenforceableContainer): Endpoint__Output {
+  const direction = isClosed ? 'closed' : 'open'
+  return {
+    id: 0,
+    name,
+    namespace: CONTAINER_NAMESPACE,
+    identity: 0,
+    labels: [],
+    devices: [],
+    addresses: [...addresses],
+    state: 'not-enforceable',
+    message: why,
+    ingress: direction,
+    egress: direction,
+    revisionWanted: 0,
+    revisionRealised: 0,
+    containerId,
   }
 }
 

@@ -18,6 +18,8 @@ export interface UpkeepOptions {
   readonly datapath: Datapath
   readonly reconciler: Reconciler
   readonly flows: FlowLog
+  /** Network devices or addresses have changed. */
+  readonly onLinks: () => void
   readonly log: Logger
 }
 
@@ -28,6 +30,7 @@ export function startUpkeep(options: UpkeepOptions): () => void {
     guarded(options, 'following devices and addresses failed', () => {
       reconciler.checkDevices(false)
       reconciler.checkHostAddresses()
+      options.onLinks()
     }),
   )
   const timers = [

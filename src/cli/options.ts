@@ -14,8 +14,10 @@ import { parseTcpTarget, parseXdsTarget, type TcpTarget, type XdsTarget } from '
 import type { TlsFiles } from '../lib/rpc/tls.ts'
 
 export interface AgentOptions {
-  /** Absolute; was a file when the command started. */
-  readonly endpointsFile: string
+  /** Absolute; was a file when the command started. At least one of both is there. */
+  readonly endpointsFile: string | undefined
+  /** Socket of a Docker engine. */
+  readonly dockerSocket: string | undefined
   /** Absolute; was a directory when the command started. */
   readonly policiesDir: string
   readonly stateDir: string

@@ -132,11 +132,15 @@ function addDaemonCommands(program: Command, handlers: Handlers): void {
     .action(({ stateDir }: StateFlags) => handlers.cleanup({ stateDir }))
 }
 
+const DOCKER_SOCKET = '/var/run/docker.sock'
+
 interface StateFlags {
   readonly stateDir: string
 }
 interface PolicyFlags extends StateFlags {
-  readonly endpoints: string
+  readonly endpoints?: string
+  /** true: without a value. */
+  readonly docker?: string | true
   readonly policies: string
   readonly policyMapEntries?: number
   readonly redirect?: RedirectMode
@@ -150,7 +154,8 @@ interface RequestFlags {
 
 function addPolicyOptions(command: Command): Command {
   return command
-    .requiredOption('--endpoints <file>', 'YAML file that names the endpoints', fileFlag('--endpoints'))
+    .option('--endpoints <file>', 'YAML file that names endpoints', fileFlag('--endpoints'))
+    .option('--docker [socket]', `containers of this Docker engine are endpoints (default: ${DOCKER_SOCKET})`)
     .requiredOption('--policies <dir>', 'folder of policy files, watched', directoryFlag('--policies'))
     .option(
       '--policy-map-entries <n>',
@@ -184,8 +189,21 @@ function addTlsOptions(command: Command): Command {
 }
 
 function agentOptions(flags: PolicyFlags): AgentOptions {
-  const { endpoints, policies, stateDir, policyMapEntries, redirect } = flags
-  return { endpointsFile: endpoints, policiesDir: policies, stateDir, policyMapEntries, redirect }
+  const { endpoints, docker, policies, stateDir, policyMapEntries, redirect } = flags
+  if (endpoints === undefined && docker === undefined) {
+    throw new WeirError('CONFIG_INVALID', 'no endpoints are named', {
+      mend: 'give --endpoints FILE, --docker, or both',
+    })
+  }
+  const dockerSocket = docker === true ? DOCKER_SOCKET : docker
+  return {
+    endpointsFile: endpoints,
+    dockerSocket,
+    policiesDir: policies,
+    stateDir,
+    policyMapEntries,
+    redirect,
+  }
 }
 
 function requestOptions({

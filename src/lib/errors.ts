@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   ALREADY_RUNNING: 'Another instance uses the same state directory.',
   AGENT_UNREACHABLE: 'Nothing answers on the socket of the agent.',
   NOT_FOUND: 'The named object does not exist.',
+  DOCKER_UNREACHABLE: 'Nothing that speaks the Docker API answers on the socket; endpoints stay as they are.',
+  DOCKER_UNSUPPORTED: 'The Docker engine is too old.',
   EXPECTATION_MISSED: 'A traced flow or a policy test did not come out as it was expected to.',
   MACHINE_UNFIT: '`weir doctor` found something without which Weir cannot work.',
   INTERNAL: 'A fault of Weir itself: please report it with the message.',

@@ -8,7 +8,10 @@ interface LabelFilter {
   readonly relevant: boolean
 }
 
-/** The defaults of Cilium. A key that nothing matches is relevant. */
+/**
+ * The defaults of Cilium, and what Compose and builders of images write down about a container. A key that nothing
+ * matches is relevant.
+ */
 const FILTERS: readonly LabelFilter[] = [
   { pattern: /^io\.kubernetes\.pod\.namespace/, relevant: true },
   { pattern: /^io\.cilium\.k8s\.namespace\.labels/, relevant: true },
@@ -26,16 +29,22 @@ const FILTERS: readonly LabelFilter[] = [
   { pattern: /^pod-template-(generation|hash)/, relevant: false },
   { pattern: /^controller-(revision-hash|uid)/, relevant: false },
   { pattern: /^annotation/, relevant: false },
+  { pattern: /^com\.docker\.compose/, relevant: false },
+  { pattern: /^com\.docker\.compose\.(project|service|oneoff)$/, relevant: true },
+  { pattern: /^org\.opencontainers\.image/, relevant: false },
+  { pattern: /^org\.label-schema/, relevant: false },
+  { pattern: /^maintainer$/, relevant: false },
 ]
 
 /** The labels that count for the identity; selectors see only these. */
 export function identityLabels(labels: LabelSet): LabelSet {
   return new LabelSet(
-    labels.labels.filter(({ source, key }) => source === RESERVED_SOURCE || isRelevant(key)),
+    labels.labels.filter(({ source, key }) => source === RESERVED_SOURCE || isIdentityRelevant(key)),
   )
 }
 
-function isRelevant(key: string): boolean {
+/** Whether labels with this key, but for reserved ones, count for the identity. */
+export function isIdentityRelevant(key: string): boolean {
   let longest = 0
   let relevant = true
   for (const filter of FILTERS) {

@@ -8,7 +8,7 @@ export interface Label {
   readonly value: string
 }
 
-/** Source of labels that come from Kubernetes, or from a file that stands in for it. */
+/** Source of labels that come from Kubernetes, or from a file or a container engine that stands in for it. */
 export const K8S_SOURCE = 'k8s'
 export const RESERVED_SOURCE = 'reserved'
 /** In selectors only: the label may come from any source. */

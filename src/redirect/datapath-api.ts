@@ -5,8 +5,8 @@ import type { PolicyMapEntry } from '../policy/policy-map.ts'
 export interface DatapathEndpoint {
   readonly id: EndpointId
   readonly identity: Identity
-  /** Host side of the veth. */
-  readonly device: string
+  /** Host sides of its veths. */
+  readonly devices: readonly string[]
   readonly addresses: readonly string[]
 }
 
@@ -53,19 +53,27 @@ export interface DatapathEvent {
 
 export interface Datapath {
   /**
-   * Make policy map and address entries for the endpoint, load its programs and attach them, replacing
-   * older ones in one step. The policy map of a new endpoint is empty: everything is denied.
-   * @throws WeirError DEVICE_MISSING, KERNEL_CALL_FAILED
+   * Make policy map and address entries for the endpoint, load its programs and attach them to all devices that
+   * are there, replacing older ones in one step. The policy map of a new endpoint is empty: everything is denied.
+   * @throws WeirError DEVICE_MISSING when one is not there, or none is known; KERNEL_CALL_FAILED
    */
   setEndpoint(endpoint: DatapathEndpoint): void
-  /** Whether the device of `setEndpoint` is still the same one, and as much a port of a bridge as then. Cheap. */
-  hasDevice(id: EndpointId): boolean
+  /** Whether the devices of `setEndpoint` are still the same, and as much ports of bridges as then. Cheap. */
+  hasDevices(id: EndpointId): boolean
   /** Follow what others have set up meanwhile: NAT. To be called every few seconds. */
   maintain(): void
-  /** Whether the programs of `setEndpoint` are still on that device. */
+  /** Whether the programs of `setEndpoint` are still on those devices. */
   isAttached(id: EndpointId): boolean
-  /** Detach from `device` (undefined: another endpoint has it now), forget addresses, remove the policy map. */
-  removeEndpoint(id: EndpointId, device: string | undefined): void
+  /** Take our programs off a device that no endpoint has any more. It may be gone. */
+  detach(device: string): void
+  /** Forget addresses, remove the policy map. Its devices are to be detached before. */
+  removeEndpoint(id: EndpointId): void
+  /**
+   * From now on, and also without us: container ports of bridges that belong to no endpoint are closed, but for
+   * `elsewhere` (interface indexes).
+   * @throws WeirError KERNEL_UNSUPPORTED, KERNEL_CALL_FAILED
+   */
+  closeUnknownPorts(elsewhere: readonly number[]): void
   /** Endpoints that an earlier instance left in the kernel. */
   knownEndpoints(): EndpointId[]
   /** How many entries the policy map of an endpoint can hold. */

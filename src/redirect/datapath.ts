@@ -37,10 +37,20 @@ import {
   endpointLayout,
   ipcacheKeyLayout,
   tupleLayout,
+  UNKNOWN_PORT_REASON,
 } from './layouts.ts'
-import { masterOf } from './link-master.ts'
+import { findLink, setLinkGroup } from './links.ts'
 import { ensureNetfilter, isTracking, type NetfilterState } from './netfilter.ts'
 import { PolicyMaps } from './policy-map.ts'
+import {
+  changeElsewhere,
+  checkPortGate,
+  hasPortGate,
+  installPortGate,
+  JUDGED_GROUP,
+  portGateDrops,
+  removePortGate,
+} from './port-gate.ts'
 import { checkRequirements } from './requirements.ts'
 import { ensureSteering, type Steering } from './steering.ts'
 import { redirectByNumber, type Redirect } from './redirect.ts'
@@ -54,6 +64,8 @@ export interface DatapathOptions {
   readonly paths: InstancePaths
   readonly policyMapEntries?: number
   readonly redirect: Redirect
+  /** `closeUnknownPorts` is going to be called; without, what an earlier instance has closed is opened. */
+  readonly closesUnknownPorts?: boolean
 }
 
 /**
@@ -65,6 +77,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
   checkRedirect(options)
   // Once for nobody: a kernel that refuses it must be found out before anything is said to be enforced.
   BpfObject.load('tc_endpoint', { bpffsDir: options.paths.bpffsDir }).close()
+  if (options.closesUnknownPorts !== true) removePortGate()
+  else checkPortGate()
   return new KernelDatapath(options, ensureSteering(options.paths, options.redirect))
 }
 
@@ -85,7 +99,8 @@ function checkRedirect({ paths, redirect }: DatapathOptions): void {
   )
 }
 
-interface AttachedEndpoint extends DatapathEndpoint {
+interface AttachedDevice {
+  readonly device: string
   readonly ifindex: number
   readonly hasMaster: boolean
 }
@@ -104,7 +119,12 @@ class KernelDatapath implements Datapath {
   private readonly events: DatapathEvents
   private readonly eventsMap: BpfMap
   private readonly attachments: Attachments
-  private readonly endpoints = new Map<EndpointId, AttachedEndpoint>()
+  private readonly closesUnknownPorts: boolean
+  /** Programs of endpoints that have no device yet. */
+  private readonly prepared = new Map<EndpointId, { readonly config: Buffer; readonly object: BpfObject }>()
+  /** In force; undefined = unknown ports are not closed (by this instance). */
+  private elsewhere: readonly number[] | undefined
+  private readonly attached = new Map<EndpointId, readonly AttachedDevice[]>()
 
   constructor(options: DatapathOptions, steering: Steering) {
     const { bpffsDir, stateDir } = options.paths
@@ -121,44 +141,74 @@ class KernelDatapath implements Datapath {
     this.eventsMap = BpfMap.openPinned(bpffsDir, 'weir_events', 0, 0)
     this.events = new DatapathEvents(this.eventsMap.fd)
     this.attachments = new Attachments(stateDir)
+    this.closesUnknownPorts = options.closesUnknownPorts ?? false
     this.setRevision(this.revision())
   }
 
   setEndpoint(endpoint: DatapathEndpoint): void {
-    const ifindex = interfaceIndex(endpoint.device)
-    if (ifindex === 0) {
-      throw new WeirError(
-        'DEVICE_MISSING',
-        `endpoint ${endpoint.id}: device ${endpoint.device} does not exist`,
-        {
-          mend: 'it is attached as soon as the device appears',
-        },
-      )
-    }
+    const devices = endpoint.devices.map((device) => ({ device, ifindex: interfaceIndex(device) }))
+    const missing = devices.filter(({ ifindex }) => ifindex === 0).map(({ device }) => device)
+    const present = devices
+      .filter(({ ifindex }) => ifindex !== 0)
+      .map((one) => ({ ...one, hasMaster: (findLink(one.ifindex)?.master ?? 0) !== 0 }))
     if (!this.policies.has(endpoint.id)) this.policies.reset(endpoint.id)
     this.setAddresses(endpoint)
-    const hasMaster = masterOf(ifindex) !== 0
-    this.attach({ ...endpoint, ifindex, hasMaster })
-    this.endpoints.set(endpoint.id, { ...endpoint, ifindex, hasMaster })
+    for (const device of present) this.attach(endpoint, device)
+    this.attached.set(endpoint.id, present)
+    if (present.length > 0 && missing.length === 0) return
+    // A container that is about to run: its device shows itself a moment before its first packet.
+    if (devices.length === 0 && this.closesUnknownPorts) this.prepare(endpoint)
+    const what =
+      missing.length === 0 ? 'no device of it is known' : `device ${missing.join(', ')} does not exist`
+    throw new WeirError('DEVICE_MISSING', `endpoint ${endpoint.id}: ${what}`, {
+      mend: 'it is attached as soon as the device appears',
+    })
   }
 
-  private attach(endpoint: AttachedEndpoint): void {
-    const { ifindex, hasMaster } = endpoint
-    const object = BpfObject.load('tc_endpoint', {
-      bpffsDir: this.paths.bpffsDir,
-      config: endpointConfigLayout.encode({
-        endpoint: endpoint.id,
-        identity: endpoint.identity,
-        redirect_ifindex: this.redirectIfindex,
-        flags: hasMaster ? ENDPOINT_HAS_MASTER : 0,
-        redirect: this.redirect.number,
-      }),
+  private load(config: Buffer): BpfObject {
+    return BpfObject.load('tc_endpoint', { bpffsDir: this.paths.bpffsDir, config })
+  }
+
+  private configOf(endpoint: DatapathEndpoint, hasMaster: boolean): Buffer {
+    return endpointConfigLayout.encode({
+      endpoint: endpoint.id,
+      identity: endpoint.identity,
+      redirect_ifindex: this.redirectIfindex,
+      flags: hasMaster ? ENDPOINT_HAS_MASTER : 0,
+      redirect: this.redirect.number,
     })
+  }
+
+  /** Loading takes longer than all the rest, so it is done while there is time. */
+  private prepare(endpoint: DatapathEndpoint): void {
+    const config = this.configOf(endpoint, true)
+    if (this.prepared.get(endpoint.id)?.config.equals(config) === true) return
+    this.discard(endpoint.id)
+    this.prepared.set(endpoint.id, { config, object: this.load(config) })
+  }
+
+  private discard(id: EndpointId): void {
+    this.prepared.get(id)?.object.close()
+    this.prepared.delete(id)
+  }
+
+  private takePrepared(id: EndpointId, config: Buffer): BpfObject | undefined {
+    const prepared = this.prepared.get(id)
+    if (prepared?.config.equals(config) !== true) return undefined
+    this.prepared.delete(id)
+    return prepared.object
+  }
+
+  private attach(endpoint: DatapathEndpoint, { device, ifindex, hasMaster }: AttachedDevice): void {
+    const config = this.configOf(endpoint, hasMaster)
+    const object = this.takePrepared(endpoint.id, config) ?? this.load(config)
+    this.discard(endpoint.id)
     try {
-      this.attachments.ensure(endpoint.device, ifindex)
+      this.attachments.ensure(device, ifindex)
       // What reaches the endpoint first: a packet that it sends is answered only when this hook is there.
       attachTc(ifindex, 'egress', object.programFd('weir_to_endpoint'))
       attachTc(ifindex, 'ingress', object.programFd('weir_from_endpoint'))
+      if (this.closesUnknownPorts) setLinkGroup(ifindex, JUDGED_GROUP)
     } finally {
       object.close()
     }
@@ -178,26 +228,50 @@ class KernelDatapath implements Datapath {
     }
   }
 
-  hasDevice(id: EndpointId): boolean {
-    const endpoint = this.endpoints.get(id)
-    if (endpoint === undefined || interfaceIndex(endpoint.device) !== endpoint.ifindex) return false
-    return (masterOf(endpoint.ifindex) !== 0) === endpoint.hasMaster
+  hasDevices(id: EndpointId): boolean {
+    const isSame = ({ device, ifindex, hasMaster }: AttachedDevice): boolean => {
+      const link = findLink(ifindex)
+      if (link?.name !== device || (link.master !== 0) !== hasMaster) return false
+      return !this.closesUnknownPorts || link.group === JUDGED_GROUP
+    }
+    return this.attached.get(id)?.every(isSame) ?? false
+  }
+
+  closeUnknownPorts(elsewhere: readonly number[]): void {
+    const before = this.elsewhere
+    if (before === undefined) installPortGate(elsewhere)
+    else {
+      const added = elsewhere.filter((ifindex) => !before.includes(ifindex))
+      const removed = before.filter((ifindex) => !elsewhere.includes(ifindex))
+      if (added.length + removed.length > 0) changeElsewhere(added, removed)
+    }
+    this.elsewhere = elsewhere
   }
 
   maintain(): void {
+    if (this.elsewhere !== undefined && !hasPortGate()) installPortGate(this.elsewhere)
     if (this.netfilter === 'untracked' && isTracking())
       this.netfilter = ensureNetfilter(true, this.redirect.usesTproxy)
   }
 
   isAttached(id: EndpointId): boolean {
-    const endpoint = this.endpoints.get(id)
-    if (endpoint === undefined || !this.hasDevice(id)) return false
-    return DIRECTIONS.every((direction) => attachedProgram(endpoint.ifindex, direction) !== undefined)
+    const devices = this.attached.get(id)
+    if (devices === undefined || !this.hasDevices(id)) return false
+    return devices.every(({ ifindex }) =>
+      DIRECTIONS.every((direction) => attachedProgram(ifindex, direction) !== undefined),
+    )
   }
 
-  removeEndpoint(id: EndpointId, device: string | undefined): void {
-    if (device !== undefined) this.attachments.remove(device)
-    this.endpoints.delete(id)
+  detach(device: string): void {
+    const ifindex = this.closesUnknownPorts ? interfaceIndex(device) : 0
+    // First: what belongs to nobody must not be open while the programs go.
+    if (ifindex !== 0) setLinkGroup(ifindex, 0)
+    this.attachments.remove(device)
+  }
+
+  removeEndpoint(id: EndpointId): void {
+    this.discard(id)
+    this.attached.delete(id)
     this.dropAddresses(id, () => true)
     this.policies.remove(id)
   }
@@ -276,9 +350,14 @@ class KernelDatapath implements Datapath {
   }
 
   dropCounters(): DropCounter[] {
-    return DROP_REASONS.flatMap(([reason], index) =>
+    const counters = DROP_REASONS.flatMap(([reason], index) =>
       DIRECTIONS.map((direction, d) => ({ reason, direction, packets: this.readCounter(index * 2 + d) })),
-    ).filter(({ reason, packets }) => packets > 0 && reason !== AUDIT_REASON)
+    )
+    const closed = this.elsewhere === undefined ? { ingress: 0, egress: 0 } : portGateDrops()
+    const atGate = DIRECTIONS.map((direction) => {
+      return { reason: UNKNOWN_PORT_REASON, direction, packets: closed[direction] }
+    })
+    return [...counters, ...atGate].filter(({ reason, packets }) => packets > 0 && reason !== AUDIT_REASON)
   }
 
   private readCounter(index: number): number {
@@ -296,6 +375,7 @@ class KernelDatapath implements Datapath {
   }
 
   close(): void {
+    for (const id of [...this.prepared.keys()]) this.discard(id)
     this.events.close()
     this.policies.close()
     for (const map of [

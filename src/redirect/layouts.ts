@@ -247,6 +247,17 @@ export const DROP_REASONS = [
   ['NAT_ENTRY_MISSING', 'Redirect mode nat: the original destination of a connection was forgotten.'],
 ] as const
 
+/** Counted by rules of netfilter, not by the programs, which never see such packets. */
+export const UNKNOWN_PORT_REASON = 'UNKNOWN_PORT'
+
+/** enum weir_reason has none of these. */
+export const GATE_REASONS = [
+  [
+    UNKNOWN_PORT_REASON,
+    'A container on a bridge sent a packet, or would have got it, before it was known: see docs/docker.md.',
+  ],
+] as const
+
 export type DropReason = (typeof DROP_REASONS)[number][0]
 
 export function dropReasonName(reason: number): string {

@@ -1,74 +1,145 @@
-// Asking rtnetlink one question: cheap enough for what is looked at again and again. Devices and filters are those of
-// this process's network namespace.
+// One question to rtnetlink and its answer, rtnetlink(7): cheap enough for every look, and always about the network
+// namespace of this process. /sys/class/net would show the one that /sys was mounted in.
 import koffi from 'koffi'
-import { kernelError } from './libbpf.ts'
+import { kernelError, lastErrno } from './libbpf.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0x8_0000
 const NETLINK_ROUTE = 0
+const NLMSG_ERROR = 2
+const NLMSG_DONE = 3
 const NLM_F_REQUEST = 1
-const NETLINK_HEADER_BYTES = 16
+const NLM_F_ACK = 4
+const NLM_F_DUMP = 0x300
+const HEADER_BYTES = 16
 const ATTRIBUTE_HEADER_BYTES = 4
 const ATTRIBUTE_TYPE_MASK = 0x3fff
-/** A link's statistics and options of all families fit. */
-const ANSWER_BYTES = 32_768
+/** The kernel fills at most 32 KiB of one read. */
+const ANSWER_BYTES = 65_536
 
-type Call = (...args: unknown[]) => number
+export interface NetlinkMessage {
+  readonly type: number
+  /** After the header: a struct of the family, then attributes. */
+  readonly body: Buffer
+}
 
-function declare(): Record<'socket' | 'send' | 'recv' | 'close', Call> {
+export interface NetlinkRequest {
+  /** RTM_GETLINK and the like. */
+  readonly type: number
+  /** Struct of the family; its size is a multiple of four. */
+  readonly fixed: Buffer
+  readonly attributes?: readonly (readonly [type: number, value: Buffer])[]
+}
+
+function declare(): Record<'socket' | 'send' | 'receive' | 'close', (...args: unknown[]) => number> {
   const libc = koffi.load(null)
   return {
-    socket: libc.func('int socket(int domain, int type, int protocol)') as Call,
-    send: libc.func('intptr_t send(int fd, const void *data, size_t size, int flags)') as Call,
-    recv: libc.func('intptr_t recv(int fd, _Out_ uint8_t *data, size_t size, int flags)') as Call,
-    close: libc.func('int close(int fd)') as Call,
+    socket: libc.func('int socket(int domain, int type, int protocol)'),
+    send: libc.func('intptr_t send(int fd, const void *data, size_t size, int flags)'),
+    receive: libc.func('intptr_t recv(int fd, _Out_ uint8_t *data, size_t size, int flags)'),
+    close: libc.func('int close(int fd)'),
   }
 }
 
 let declared: ReturnType<typeof declare> | undefined
 
-/**
- * @param body what follows the netlink header
- * @returns what follows it in the answer; undefined when the answer is of another type, such as an error
- * @throws WeirError KERNEL_CALL_FAILED
- */
-export function askRtnetlink(type: number, body: Buffer, answerType: number): Buffer | undefined {
+/** The answer. `errno` instead when the kernel refused, e.g. ENODEV. @throws WeirError KERNEL_CALL_FAILED */
+export function ask(request: NetlinkRequest): NetlinkMessage | { readonly errno: number } {
+  return exchange(request, NLM_F_REQUEST, (receive) => {
+    const [message] = receive()
+    if (message === undefined) throw kernelError('read rtnetlink: no answer', 0)
+    return message.type === NLMSG_ERROR ? { errno: -message.body.readInt32LE(0) } : message
+  })
+}
+
+/** Ask for a change. @returns errno, 0 = done. @throws WeirError KERNEL_CALL_FAILED */
+export function change(request: NetlinkRequest): number {
+  return exchange(request, NLM_F_REQUEST | NLM_F_ACK, (receive) => -(receive()[0]?.body.readInt32LE(0) ?? 0))
+}
+
+/** All of a kind. @throws WeirError KERNEL_CALL_FAILED */
+export function dump(request: NetlinkRequest): NetlinkMessage[] {
+  return exchange(request, NLM_F_REQUEST | NLM_F_DUMP, (receive) => {
+    const all: NetlinkMessage[] = []
+    for (;;) {
+      for (const message of receive()) {
+        if (message.type === NLMSG_DONE) return all
+        if (message.type === NLMSG_ERROR) throw kernelError('dump by rtnetlink', message.body.readInt32LE(0))
+        all.push(message)
+      }
+    }
+  })
+}
+
+function exchange<T>(
+  request: NetlinkRequest,
+  flags: number,
+  read: (receive: () => NetlinkMessage[]) => T,
+): T {
   declared ??= declare()
-  const fd = declared.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE)
-  if (fd < 0) throw kernelError('open rtnetlink', koffi.errno())
+  const { socket, send, receive, close } = declared
+  const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE)
+  if (fd < 0) throw kernelError('open rtnetlink', lastErrno())
+  const buffer = Buffer.alloc(ANSWER_BYTES)
   try {
-    const request = Buffer.concat([Buffer.alloc(NETLINK_HEADER_BYTES), body])
-    request.writeUInt32LE(request.length, 0)
-    request.writeUInt16LE(type, 4)
-    request.writeUInt16LE(NLM_F_REQUEST, 6)
-    if (declared.send(fd, request, request.length, 0) < 0) throw kernelError('ask rtnetlink', koffi.errno())
-    const answer = Buffer.alloc(ANSWER_BYTES)
-    const bytes = declared.recv(fd, answer, answer.length, 0)
-    if (bytes < 0) throw kernelError('read rtnetlink', koffi.errno())
-    if (bytes < NETLINK_HEADER_BYTES || answer.readUInt16LE(4) !== answerType) return undefined
-    return answer.subarray(NETLINK_HEADER_BYTES, bytes)
+    const bytes = encode(request, flags)
+    if (send(fd, bytes, bytes.length, 0) < 0) throw kernelError('ask rtnetlink', lastErrno())
+    return read(() => {
+      const length = receive(fd, buffer, buffer.length, 0)
+      if (length < 0) throw kernelError('read rtnetlink', lastErrno())
+      return decode(Buffer.from(buffer.subarray(0, length)))
+    })
   } finally {
-    declared.close(fd)
+    close(fd)
   }
 }
 
-/** Encode one attribute, padded to the next. */
-export function attribute(type: number, value: Buffer): Buffer {
-  const header = Buffer.alloc(ATTRIBUTE_HEADER_BYTES)
-  header.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + value.length, 0)
-  header.writeUInt16LE(type, 2)
-  return Buffer.concat([header, value, Buffer.alloc(-value.length & 3)])
+function encode({ type, fixed, attributes = [] }: NetlinkRequest, flags: number): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES)
+  const message = Buffer.concat([header, fixed, ...attributes.map(([kind, value]) => attribute(kind, value))])
+  message.writeUInt32LE(message.length, 0)
+  message.writeUInt16LE(type, 4)
+  message.writeUInt16LE(flags, 6)
+  return message
 }
 
-/** The value of the first attribute of this type, in attributes that fill `bytes`. Shares its memory. */
-export function findAttribute(bytes: Buffer, type: number): Buffer | undefined {
+function attribute(type: number, value: Buffer): Buffer {
+  const bytes = Buffer.alloc(aligned(ATTRIBUTE_HEADER_BYTES + value.length))
+  bytes.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + value.length, 0)
+  bytes.writeUInt16LE(type, 2)
+  value.copy(bytes, ATTRIBUTE_HEADER_BYTES)
+  return bytes
+}
+
+function decode(bytes: Buffer): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = []
   let offset = 0
-  while (offset + ATTRIBUTE_HEADER_BYTES <= bytes.length) {
-    const length = bytes.readUInt16LE(offset)
-    if (length < ATTRIBUTE_HEADER_BYTES) return undefined
-    if ((bytes.readUInt16LE(offset + 2) & ATTRIBUTE_TYPE_MASK) === type)
-      return bytes.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + length)
-    offset += (length + 3) & ~3
+  while (offset + HEADER_BYTES <= bytes.length) {
+    const length = bytes.readUInt32LE(offset)
+    if (length < HEADER_BYTES) break
+    messages.push({
+      type: bytes.readUInt16LE(offset + 4),
+      body: bytes.subarray(offset + HEADER_BYTES, offset + length),
+    })
+    offset += aligned(length)
   }
-  return undefined
+  return messages
+}
+
+/** Attributes behind a struct of `fixedBytes`. Of several with one type the last counts. */
+export function attributesOf(body: Buffer, fixedBytes: number): Map<number, Buffer> {
+  const attributes = new Map<number, Buffer>()
+  let offset = fixedBytes
+  while (offset + ATTRIBUTE_HEADER_BYTES <= body.length) {
+    const length = body.readUInt16LE(offset)
+    if (length < ATTRIBUTE_HEADER_BYTES) break
+    const type = body.readUInt16LE(offset + 2) & ATTRIBUTE_TYPE_MASK
+    attributes.set(type, body.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + length))
+    offset += aligned(length)
+  }
+  return attributes
+}
+
+function aligned(bytes: number): number {
+  return (bytes + 3) & ~3
 }

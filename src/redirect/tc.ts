@@ -11,7 +11,7 @@ import {
   type TcHook,
   type TcOptions,
 } from './libbpf.ts'
-import { askRtnetlink, attribute, findAttribute } from './rtnetlink.ts'
+import { ask, attributesOf } from './rtnetlink.ts'
 
 export type TcDirection = 'ingress' | 'egress'
 
@@ -82,10 +82,11 @@ export function attachedProgram(ifindex: number, direction: TcDirection): string
   header.writeUInt32LE(HANDLE, 8)
   header.writeUInt32LE(TC_PARENT[direction], 12)
   header.writeUInt32LE(((PRIORITY << 16) | ETH_P_ALL_BE) >>> 0, 16)
-  const kind = attribute(TCA_KIND, Buffer.from('bpf\0'))
-  const answer = askRtnetlink(RTM_GETTFILTER, Buffer.concat([header, kind]), RTM_NEWTFILTER)
-  const options = answer && findAttribute(answer.subarray(TC_HEADER_BYTES), TCA_OPTIONS)
-  const text = options && findAttribute(options, TCA_BPF_NAME)?.toString('latin1')
+  const kind: readonly [number, Buffer] = [TCA_KIND, Buffer.from('bpf\0')]
+  const answer = ask({ type: RTM_GETTFILTER, fixed: header, attributes: [kind] })
+  if ('errno' in answer || answer.type !== RTM_NEWTFILTER) return undefined
+  const options = attributesOf(answer.body, TC_HEADER_BYTES).get(TCA_OPTIONS)
+  const text = options && attributesOf(options, 0).get(TCA_BPF_NAME)?.toString('latin1')
   const name = /^[^:\0]*/.exec(text ?? '')?.[0] // libbpf calls its filters NAME:[ID]
   return name?.startsWith(PROGRAM_NAME_PREFIX) === true ? name : undefined
 }

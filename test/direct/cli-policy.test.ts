@@ -87,7 +87,11 @@ async function startAgent(t: Test): Promise<Cli> {
     control,
     xds,
     flows,
-    endpointsState: () => ({ file: 'endpoints.yaml', state: 'ok', error: undefined, endpoints: [] }),
+    endpointSources: {
+      fileState: { file: 'endpoints.yaml', state: 'ok', error: undefined, endpoints: [] },
+      dockerState: undefined,
+      unenforceable: () => [],
+    },
     policySources: () => [],
     workersWanted: undefined,
     trace,

@@ -9,7 +9,7 @@ import { ENFORCER_REASONS } from '../../src/proxy/enforcer.ts'
 import { RELAY_ERROR_CODES } from '../../src/proxy/relay-parser.ts'
 import { CLOSE_REASONS } from '../../src/proxy/relay.ts'
 import { WORKER_REASONS } from '../../src/proxy/worker.ts'
-import { DROP_REASONS } from '../../src/redirect/layouts.ts'
+import { DROP_REASONS, GATE_REASONS } from '../../src/redirect/layouts.ts'
 
 export interface CodeTable {
   /** Of the constant in src/. */
@@ -36,6 +36,12 @@ export const CODE_TABLES: readonly CodeTable[] = [
     introduction:
       '`drop_reason_desc` of records with `"where": "kernel"`, and the drop counters of `weir status`. A dropped packet gets no answer.',
     codes: DROP_REASONS.filter(([name]) => name !== 'NONE'),
+  },
+  {
+    name: 'GATE_REASONS',
+    heading: 'Drops at ports of containers',
+    introduction: 'Drop counters of `weir status` with `--docker`; there are no records of single packets.',
+    codes: GATE_REASONS,
   },
   {
     name: 'VERDICT_REASONS',

@@ -51,13 +51,17 @@ export class FakeDatapath implements Datapath {
     this.#changed('setEndpoint')
   }
 
-  hasDevice(id: EndpointId): boolean {
+  hasDevices(id: EndpointId): boolean {
     return this.endpoints.has(id)
   }
 
   isAttached(id: EndpointId): boolean {
     return this.endpoints.has(id)
   }
+
+  detach(): void {}
+
+  closeUnknownPorts(): void {}
 
   removeEndpoint(id: EndpointId): void {
     this.endpoints.delete(id)

@@ -10,7 +10,9 @@ export class MemoryDatapath implements Datapath {
   #revision = asRevision(0)
 
   setEndpoint(): void {}
-  hasDevice(): boolean {
+  detach(): void {}
+  closeUnknownPorts(): void {}
+  hasDevices(): boolean {
     return true
   }
   maintain(): void {}

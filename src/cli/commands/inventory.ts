@@ -36,15 +36,15 @@ export function addInventoryCommands(program: Command, io: CliIo): void {
 export function formatEndpoints({ endpoints }: ListEndpointsResponse__Output): string {
   return formatTable(
     [
-      { title: 'ID', value: (row) => row.id, align: 'right' },
+      { title: 'ID', value: (row) => (row.id === 0 ? '-' : row.id), align: 'right' },
       { title: 'NAME', value: (row) => `${row.namespace}/${row.name}` },
-      { title: 'IDENTITY', value: (row) => row.identity, align: 'right' },
+      { title: 'IDENTITY', value: (row) => (row.identity === 0 ? '-' : row.identity), align: 'right' },
       { title: 'INGRESS', value: (row) => row.ingress },
       { title: 'EGRESS', value: (row) => row.egress },
       { title: 'STATE', value: (row) => row.state },
       // Proxies or kernel that lag behind the revision that is wanted.
       { title: 'REVISION', value: revisions, align: 'right' },
-      { title: 'DEVICE', value: (row) => row.device },
+      { title: 'DEVICE', value: (row) => row.devices.join(',') },
       { title: 'ADDRESSES', value: (row) => row.addresses.join(',') },
       { title: 'LABELS', value: (row) => row.labels.join(',') },
       { title: 'MESSAGE', value: (row) => row.message },

@@ -17,11 +17,11 @@ export function addStatusCommand(program: Command, io: CliIo): void {
 }
 
 export function formatStatus(status: Status__Output): string {
-  const { endpointsFile } = status
+  const { endpointsFile, docker } = status
   return [
     `Agent:      ${printable(status.version)}, pid ${status.pid}, redirect ${printable(status.redirect)}\n`,
     `Policy:     revision ${status.revision}\n`,
-    `Endpoints:  ${status.endpointsReady} of ${status.endpointsTotal} ready${sourceNote(endpointsFile)}\n`,
+    `Endpoints:  ${status.endpointsReady} of ${status.endpointsTotal} ready${sourceNote(endpointsFile)}${sourceNote(docker)}\n`,
     `Flows lost: ${status.flowsLost}\n`,
     section('Workers', workers(status)),
     ...(status.xdsClients.length === 0 ? [] : [section('xDS clients', xdsClients(status))]),

@@ -21,10 +21,10 @@ t.test('a good file', async (t) => {
       name: 'a',
       namespace: 'default',
       labels: { app: 'a' },
-      device: 'veth-a',
+      devices: ['veth-a'],
       addresses: ['10.0.0.1', 'fd00::1'],
     },
-    { name: 'b', namespace: 'other', labels: {}, device: 'lxc1', addresses: ['fd00::2'] },
+    { name: 'b', namespace: 'other', labels: {}, devices: ['lxc1'], addresses: ['fd00::2'] },
   ])
   t.same(parseEndpoints('[]', 'e.yaml'), { endpoints: [], problems: [] })
 })
@@ -44,7 +44,7 @@ endpoints:
     { name: 'http', port: 8080, protocol: 6 },
     { name: 'dns', port: 53, protocol: 17 },
   ])
-  t.same(endpoints[1], { name: 'b', namespace: 'third', labels: {}, device: 'e', addresses: ['10.0.0.2'] })
+  t.same(endpoints[1], { name: 'b', namespace: 'third', labels: {}, devices: ['e'], addresses: ['10.0.0.2'] })
 })
 
 t.test('problems name file, line, path, value and mend', async (t) => {

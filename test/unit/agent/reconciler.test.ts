@@ -44,7 +44,7 @@ const spec = (
   name,
   namespace: name === 'm' ? 'm' : 'n',
   labels,
-  device: `veth-${name}`,
+  devices: [`veth-${name}`],
   addresses: [`10.1.1.${name.charCodeAt(0)}`],
   ports: Object.entries(ports).map(([port, number]) => ({ name: port, protocol: 6, port: number })),
 })
@@ -171,7 +171,7 @@ t.test('a change touches only the endpoints that it concerns', async (t) => {
   const specs = Array.from({ length: 20 }, (_, i) => ({
     ...spec('x', { app: `app${i}` }),
     name: `e${i}`,
-    device: `d${i}`,
+    devices: [`d${i}`],
     addresses: [`10.3.0.${i}`],
   }))
   const one = { ...spec('s', { app: 'server' }) }

@@ -43,7 +43,12 @@ async function weir(args: string, fail?: Error): Promise<Ran> {
 }
 
 t.test('handlers get parsed options with defaults', async (t) => {
-  const policy = { endpointsFile: '/dev/null', policiesDir: '/', stateDir: '/run/weir' }
+  const policy = {
+    endpointsFile: '/dev/null',
+    dockerSocket: undefined,
+    policiesDir: '/',
+    stateDir: '/run/weir',
+  }
   t.same(
     (
       await weir(
@@ -54,6 +59,14 @@ t.test('handlers get parsed options with defaults', async (t) => {
   )
   t.match((await weir('run --endpoints /dev/null --policies /')).called, ['run', { workers: /^[1-4]$/ }])
   t.same((await weir('agent --endpoints /dev/null --policies /')).called, ['agent', policy])
+  t.match((await weir('run --docker --policies /')).called, [
+    'run',
+    { endpointsFile: undefined, dockerSocket: '/var/run/docker.sock' },
+  ])
+  t.match((await weir('agent --docker /run/d.sock --endpoints /dev/null --policies /')).called, [
+    'agent',
+    { endpointsFile: '/dev/null', dockerSocket: '/run/d.sock' },
+  ])
   t.same((await weir('proxy --slot 1 --access-log - --state-dir /run/w2')).called, [
     'proxy',
     { slot: 1, stateDir: '/run/w2', accessLog: '-', denied403Body: undefined, encodedSlash: undefined },
@@ -62,7 +75,12 @@ t.test('handlers get parsed options with defaults', async (t) => {
 })
 
 const FAILURES: [string, RegExp][] = [
-  ['run', /^weir: CONFIG_INVALID: required option '--endpoints <file>' not specified\n$/],
+  ['run', /^weir: CONFIG_INVALID: required option '--policies <dir>' not specified\n$/],
+  [
+    'run --policies /',
+    /^weir: CONFIG_INVALID: no endpoints are named; give --endpoints FILE, --docker, or both\n$/,
+  ],
+  ['agent --policies /', /^weir: CONFIG_INVALID: no endpoints are named/],
   [
     'run --endpoints /dev/null --policies / --workers 99',
     /^weir: CONFIG_INVALID: --workers "99" .*1 to \d\d.*\n$/,

@@ -23,7 +23,7 @@ const WORKLOADS: Record<string, Party & WorldEndpoint> = {
 const SPECS = Object.entries(WORKLOADS).map(([name, workload], i): EndpointSpec => {
   const { namespace = '', labels, namespaceLabels = {}, ports = {} } = workload
   const named = Object.entries(ports).map(([port, number]) => ({ name: port, protocol: 6, port: number }))
-  return { name, namespace, labels, namespaceLabels, ports: named, device: '', addresses: [`172.16.0.${i}`] }
+  return { name, namespace, labels, namespaceLabels, ports: named, devices: [], addresses: [`172.16.0.${i}`] }
 })
 const PARTIES: Record<string, Party> = {
   ...WORKLOADS,
