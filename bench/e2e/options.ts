@@ -9,7 +9,8 @@ export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--prox
   --quick         one round of short runs, fewer cases: ends within 90 s, good for trends; writes no results
   --only NAME     which benchmark: http1 (default) or http2
   --case NAME     only these cases: ${ALL_CASES.map(({ name }) => name).join(', ')}
-  --proxy NAME    only these proxies: direct, haproxy-tcp, haproxy-http, weir, weir-nolog, envoy, weir-other
+  --proxy NAME    only these proxies: direct, haproxy-tcp, haproxy-http,
+                  haproxy-log, weir, weir-nolog, envoy, weir-other
   --rounds N      rounds, default 5: each runs every case through every proxy once
   --seconds N     length of one run, whole seconds, default 3
   --envoy PATH    an Envoy executable, to be measured too

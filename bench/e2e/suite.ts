@@ -123,6 +123,10 @@ function selectEntries({ proxies, envoy, other, isQuick, nodeFlags }: Options): 
     },
     weir('weir', packageRoot(), true),
   ]
+  if (!isQuick || proxies.includes('haproxy-log')) {
+    const start: Entry['start'] = async (stages, sets) => startHaproxy(await stages.get('plain'), 'log', sets)
+    entries.push({ name: 'haproxy-log', start })
+  }
   if (!isQuick || proxies.includes('weir-nolog')) entries.push(weir('weir-nolog', packageRoot(), false))
   if (other !== undefined) entries.push(weir('weir-other', other, true))
   if (envoy !== undefined) {

@@ -14,6 +14,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   weir: '#0b7285',
   'weir-nolog': '#66b2bd',
   'haproxy-http': '#d9822b',
+  'haproxy-log': '#e3a765',
   'haproxy-tcp': '#f0bd85',
   envoy: '#8f5ba8',
   'weir-other': '#555555',
