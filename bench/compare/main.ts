@@ -1,15 +1,13 @@
 // `npm run compare`: one table of scenarios through every way to redirect.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../src/lib/paths.ts'
-import { describeMachine } from '../e2e/machine.ts'
+import { describeHost, describeMachine } from '../e2e/machine.ts'
+import { writeResults } from '../markdown.ts'
 import { measureCompile, measureCost, measureSetup } from './cost.ts'
 import { MODES } from './modes.ts'
 import { behaviourTable, chart, costTable, type ModeResult, type Results, setupText } from './report.ts'
 import { behaviour } from './scenarios.ts'
-
-const BEGIN = '<!-- results of `npm run compare`: begin -->'
-const END = '<!-- results of `npm run compare`: end -->'
 
 export interface CompareOptions {
   readonly isQuick: boolean
@@ -55,10 +53,6 @@ function report(results: Results, isPartial: boolean): void {
   console.log('written: bench/results/compare.json, bench/results/compare.svg')
   if (isPartial) return
   const page = join(packageRoot(), 'docs', 'redirects.md')
-  const [before = '', rest = ''] = readFileSync(page, 'utf8').split(BEGIN)
-  const after = rest.split(END)[1] ?? ''
-  const { cpu, cores, kernel, node, commit, date } = results.machine
-  const where = `${cpu}, ${cores} cores shared with others, Linux ${kernel}, Node ${node}, commit ${commit}, ${date.slice(0, 10)}.`
-  writeFileSync(page, `${before}${BEGIN}\n\n${where}\n\n${text}\n\n${END}${after}`)
+  writeResults(page, 'npm run compare', `${describeHost(results.machine)}\n\n${text}`)
   console.log('written: docs/redirects.md')
 }

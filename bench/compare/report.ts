@@ -1,5 +1,6 @@
 // The comparison as Markdown for docs/redirects.md, and as a picture.
 import { type Machine } from '../e2e/machine.ts'
+import { table } from '../markdown.ts'
 import { type Cost, type SetupCost } from './cost.ts'
 
 export interface ModeResult {
@@ -62,16 +63,6 @@ export function setupText({ compileMs, manyEndpoints }: Results): string {
 
 function emphasise(result: string): string {
   return /^(BYPASSED|fails|broken|hangs|first hangs|no$)/.test(result) ? `**${result}**` : result
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)))
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`
-  const [head, ...body] = rows
-  return [line(head!), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body.map(line)].join(
-    '\n',
-  )
 }
 
 const WIDTH = 760

@@ -3,31 +3,45 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpus, release } from 'node:os'
 import { packageRoot } from '../../src/lib/paths.ts'
 
-export interface Machine {
+export interface Host {
   readonly kernel: string
   readonly cpu: string
   readonly cores: number
   readonly node: string
-  readonly versions: Readonly<Record<string, string>>
   readonly commit: string
   readonly date: string
 }
 
-export function describeMachine(envoy: string | undefined): Machine {
+export interface Machine extends Host {
+  readonly versions: Readonly<Record<string, string>>
+}
+
+export function thisHost(): Host {
   return {
     kernel: release(),
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     node: process.version,
+    commit: commit(),
+    date: new Date().toISOString(),
+  }
+}
+
+export function describeMachine(envoy: string | undefined): Machine {
+  return {
+    ...thisHost(),
     versions: {
       haproxy: versionOf('haproxy', '-v'),
       nginx: versionOf('nginx', '-v'),
       wrk: versionOf('wrk', '-v'),
       ...(envoy === undefined ? {} : { envoy: versionOf(envoy, '--version') }),
     },
-    commit: commit(),
-    date: new Date().toISOString(),
   }
+}
+
+/** As a sentence. */
+export function describeHost({ cpu, cores, kernel, node, commit, date }: Host): string {
+  return `${cpu}, ${cores} cores shared with others, Linux ${kernel}, Node ${node}, commit ${commit}, ${date.slice(0, 10)}.`
 }
 
 /** Some print it on standard error, some fail after that. */

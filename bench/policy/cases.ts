@@ -1,23 +1,26 @@
 // What is measured, and how it is set up.
+import type { EndpointId } from '../../src/lib/brands.ts'
 import { elementFilters } from '../../src/policy/element-filters.ts'
 import { LOCAL_RANGE } from '../../src/policy/identity.ts'
 import { LocalIdentityAllocator } from '../../src/policy/identity-allocator.ts'
 import { MapState } from '../../src/policy/map-state.ts'
 import { portPolicies } from '../../src/policy/port-policies.ts'
 import { prefixSelector } from '../../src/policy/cidr-labels.ts'
-import { PolicyRepository } from '../../src/policy/repository.ts'
+import type { PolicyMapDiff } from '../../src/policy/policy-map-diff.ts'
+import { PolicyRepository, type PolicyChange } from '../../src/policy/repository.ts'
 import { PolicyTransitions } from '../../src/policy/transition.ts'
+import type { PolicyMaps } from '../../src/redirect/policy-map.ts'
 import { heapOf, row, times, type Row } from './measure.ts'
 import { element, endpoint, identities, identity, ingressRule, numberOf, policy, select } from './world.ts'
 
+const PEERS = 100_000
+const SELECTORS = 10_000
+
 /** 100,000 identities, 10,000 selectors, 5,000 policies, 100 endpoints under policy. */
-export function churn(): Row[] {
-  const PEERS = 100_000
-  const SELECTORS = 10_000
+export function churn(maps: PolicyMaps | undefined): Row[] {
   const groupOf = (i: number): Record<string, string> => ({ group: `g${i % SELECTORS}` })
   const repository = new PolicyRepository()
-  const peers = identities(PEERS, groupOf)
-  const held = heapOf(() => repository.update({ addPeers: peers }))
+  const held = heapOf(() => repository.update({ addPeers: identities(PEERS, groupOf) }))
   const endpoints = Array.from({ length: 100 }, (_, i) => endpoint(i + 1, { app: `app${i}` }))
   repository.update({ setEndpoints: endpoints })
   const policies = Array.from({ length: SELECTORS / 2 }, (_, i) => {
@@ -25,19 +28,14 @@ export function churn(): Row[] {
     return policy(`p${i}`, [ingressRule(select('app', `app${i % 100}`), elements)])
   })
   repository.update({ setPolicies: policies })
-  const add = (run: number) =>
-    repository.update({ addPeers: [identity(PEERS + run + 1000, groupOf(run + 1000))] })
-  const remove = (run: number) => repository.update({ removePeers: [numberOf(PEERS + run + 1000)] })
-  const added = times(500, (run) => {
-    for (const { before, after } of add(run).endpoints) after?.deltaFrom(before)
-  })
-  const removed = times(
-    500,
-    (run) => {
-      for (const { before, after } of remove(run).endpoints) after?.deltaFrom(before)
-    },
-    0,
-  )
+  const add = (run: number) => {
+    const group = groupOf(run + 1000)
+    return deltas(repository.update({ addPeers: [identity(PEERS + run + 1000, group)] }))
+  }
+  const remove = (run: number) => deltas(repository.update({ removePeers: [numberOf(PEERS + run + 1000)] }))
+  const added = times(500, (run) => void add(run))
+  const removed = times(500, (run) => void remove(run), 0)
+  const inKernel = maps === undefined ? [] : churnOfMaps(maps, repository, add, remove)
   let touched = 0
   const unrelated = times(500, (run) => {
     touched += repository.update({ addPeers: [identity(2 * PEERS + run + 1000, { group: 'none' })] })
@@ -46,12 +44,46 @@ export function churn(): Row[] {
   return [
     row('identity added, to its delta', PEERS, added, held.bytes / PEERS),
     row('identity removed, to its delta', PEERS, removed),
+    ...inKernel,
     row(`identity that no policy names (${touched} endpoints touched)`, PEERS, unrelated),
+  ]
+}
+
+interface Delta extends PolicyMapDiff {
+  readonly id: EndpointId
+}
+
+function deltas({ endpoints }: PolicyChange): Delta[] {
+  return endpoints.flatMap(({ id, before, after }) => {
+    return after === undefined ? [] : { id, ...after.deltaFrom(before) }
+  })
+}
+
+/** The same, until the policy maps of the kernel have it. */
+function churnOfMaps(
+  maps: PolicyMaps,
+  repository: PolicyRepository,
+  add: (run: number) => Delta[],
+  remove: (run: number) => Delta[],
+): Row[] {
+  for (const { endpointId, mapEntries } of repository.endpointPolicies()) maps.replace(endpointId, mapEntries)
+  const write = (list: readonly Delta[]): void => {
+    for (const { id, additions, deletions } of list) maps.apply(id, additions, deletions)
+  }
+  const added = times(500, (run) => write(add(run)))
+  const removed = times(500, (run) => write(remove(run)), 0)
+  return [
+    row('identity added, to the policy maps of the kernel', PEERS, added),
+    row('identity removed, from the policy maps of the kernel', PEERS, removed),
   ]
 }
 
 const RULES = 3000
 const GROUPS = 10
+
+export function oneEndpointName(count: number): string {
+  return `${RULES} rules, ${count} identities`
+}
 
 /** One endpoint, 3,000 rules on a port each, of which each selects a tenth of the identities. */
 export function oneEndpoint(count: number): Row[] {
@@ -79,15 +111,16 @@ export function oneEndpoint(count: number): Row[] {
   const distilled = times(20, (run) => void MapState.build('ingress', rounds[run + 5] ?? []), 5)
   const state = heapOf(() => MapState.build('ingress', resolve()))
 
-  const repository = new PolicyRepository()
-  repository.update({ addPeers: peers, setEndpoints: [endpoint(1, { app: 'server' })] })
-  const whole = times(1, () => void repository.update({ setPolicies: [policy('p', rules)] }), 0)
+  const fresh = Array.from({ length: 5 }, () => new PolicyRepository())
+  for (const one of fresh) one.update({ addPeers: peers, setEndpoints: [endpoint(1, { app: 'server' })] })
+  const whole = times(5, (run) => void fresh[run]?.update({ setPolicies: [policy('p', rules)] }), 0)
+  const repository = fresh[0] ?? new PolicyRepository()
   let entries = 0
   const added = times(300, (run) => {
     const { endpoints } = repository.update({ addPeers: [identity(count + run + 1000, groupOf(run + 1000))] })
     for (const { before, after } of endpoints) entries = after?.deltaFrom(before).additions.length ?? 0
   })
-  const name = `${RULES} rules, ${count} identities`
+  const name = oneEndpointName(count)
   return [
     row(`${name}: resolve`, count, resolved),
     row(`${name}: distil ${state.made.size} entries`, count, distilled, state.bytes / state.made.size),
@@ -96,6 +129,7 @@ export function oneEndpoint(count: number): Row[] {
   ]
 }
 
+/** Each allowed prefix has a denied half. */
 export function prefixes(): Row[] {
   const COUNT = 1000
   const allowed = Array.from({ length: COUNT }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`)
@@ -115,18 +149,20 @@ export function prefixes(): Row[] {
   }
   const rule = ingressRule(select('app', 'server'), [deny, allow])
   const made = policy('cidr', [rule], [...allowed, ...denied])
-  const run = (): number => {
+  const run = (): PolicyTransitions => {
     const transitions = new PolicyTransitions(new LocalIdentityAllocator(undefined, LOCAL_RANGE))
     transitions.repository.update({ setEndpoints: [endpoint(1, { app: 'server' })] })
     for (const step of transitions.update({ setPolicies: [made] })) void step
-    return transitions.repository.endpointPolicies()[0]?.mapSize ?? 0
+    return transitions
   }
-  const entries = run()
+  const held = heapOf(run)
+  const entries = held.made.repository.endpointPolicies()[0]?.mapSize ?? 0
   return [
     row(
       `${COUNT} allowed and ${COUNT} denied prefixes to ${entries} entries`,
       2 * COUNT,
       times(10, () => void run(), 2),
+      held.bytes / entries,
     ),
   ]
 }
