@@ -47,7 +47,9 @@ export function describeHost({ cpu, cores, kernel, node, commit, date }: Host): 
 /** Some print it on standard error, some fail after that. */
 function versionOf(program: string, flag: string): string {
   const { stdout, stderr } = spawnSync(program, [flag], { encoding: 'utf8' })
-  return /\d+\.\d+(\.\d+)?/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown'
+  // Some print their own path, which may hold numbers, too.
+  const text = `${stdout}${stderr}`.replaceAll(program, '')
+  return /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown'
 }
 
 function commit(): string {

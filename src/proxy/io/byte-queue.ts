@@ -2,6 +2,12 @@
 
 const MIN_CAPACITY = 4096
 const EMPTY = Buffer.alloc(0)
+/**
+ * Buffers of the least capacity, to be used again. The first request of most connections waits in one for the server;
+ * V8 answers 64 MiB of fresh ones with a full collection.
+ */
+const spares: Buffer[] = []
+const MAX_SPARES = 64
 
 /** Holds no memory while empty. The exposed buffer may move with each `append`. */
 export class ByteQueue {
@@ -29,6 +35,7 @@ export class ByteQueue {
   }
 
   clear(): void {
+    spare(this.buffer)
     this.buffer = EMPTY
     this.start = 0
     this.end = 0
@@ -43,13 +50,19 @@ export class ByteQueue {
       let capacity = Math.max(MIN_CAPACITY, this.buffer.length * 2)
       while (capacity < needed) capacity *= 2
       // Not from Node's pool: a pooled slice would keep 8 KiB of strangers alive.
-      const larger = Buffer.allocUnsafeSlow(capacity)
+      const larger =
+        (capacity === MIN_CAPACITY ? spares.pop() : undefined) ?? Buffer.allocUnsafeSlow(capacity)
       this.buffer.copy(larger, 0, this.start, this.end)
+      spare(this.buffer)
       this.buffer = larger
     }
     this.end = this.length
     this.start = 0
   }
+}
+
+function spare(buffer: Buffer): void {
+  if (buffer.length === MIN_CAPACITY && spares.length < MAX_SPARES) spares.push(buffer)
 }
 
 /** Stands for a queue that nothing was ever put into: most never see a byte. Must not be appended to. */
