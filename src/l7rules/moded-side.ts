@@ -5,7 +5,7 @@ import { composeEdits } from './header-edits.ts'
 import type { HttpRequest } from './http1/request.ts'
 import type { KafkaAccess, KafkaRequest } from './kafka/request.ts'
 import type { KafkaJudgement } from './kafka-side.ts'
-import { reachableRules } from './reachable-rules.ts'
+import { hasActions, reachableRules } from './reachable-rules.ts'
 import { unionOfViews, type RequestView } from './request-view.ts'
 import { compileRules, fixed, type FixedJudgement, type HttpJudgement, type Judgement } from './side.ts'
 import { decisionOf, makeVerdict, planOf, type Verdict } from './verdict.ts'
@@ -27,10 +27,13 @@ export function compileModes(direction: Direction, rules: readonly PortRule[]): 
     // Denied before anything is read: what shadow rules would say to the requests nobody will know.
     if (!verdict.allowed) return { kind: 'fixed', verdict }
   }
+  const parts = { enforced, audited, planned }
+  // Rules in audit that allow everything leave nothing to deny, but edits of enforced ones are still to be done.
+  const isAdvisory = isOpen(enforced) || (isOpen(audited) && !rulesUpTo('enforce', rules).some(hasActions))
   const kind = [enforced, audited, planned].find((one) => one !== undefined && one.kind !== 'fixed')?.kind
   return kind === 'kafka'
-    ? new ModedKafkaRules({ enforced, audited, planned }, direction)
-    : new ModedHttpRules({ enforced, audited, planned }, direction)
+    ? new ModedKafkaRules(parts, isAdvisory, direction)
+    : new ModedHttpRules(parts, isAdvisory, direction)
 }
 
 /** With rules up to each mode. */
@@ -47,8 +50,8 @@ class ModedHttpRules implements HttpJudgement {
   readonly view: RequestView
   readonly #parts: Parts<FixedJudgement | HttpJudgement>
 
-  constructor(parts: Parts<Judgement>, direction: Direction) {
-    this.isAdvisory = isOpen(parts.enforced)
+  constructor(parts: Parts<Judgement>, isAdvisory: boolean, direction: Direction) {
+    this.isAdvisory = isAdvisory
     this.unparseable = joinModes(parts, unparseable)
     this.#parts = mapParts(parts, (one) => (one.kind === 'kafka' ? conflict(direction) : one))
     const { enforced, audited, planned } = this.#parts
@@ -67,8 +70,8 @@ class ModedKafkaRules implements KafkaJudgement {
   readonly unparseable: Verdict
   readonly #parts: Parts<FixedJudgement | KafkaJudgement>
 
-  constructor(parts: Parts<Judgement>, direction: Direction) {
-    this.isAdvisory = isOpen(parts.enforced)
+  constructor(parts: Parts<Judgement>, isAdvisory: boolean, direction: Direction) {
+    this.isAdvisory = isAdvisory
     this.unparseable = joinModes(parts, unparseable)
     this.#parts = mapParts(parts, (one) => (one.kind === 'http' ? conflict(direction) : one))
   }
@@ -78,8 +81,8 @@ class ModedKafkaRules implements KafkaJudgement {
   }
 }
 
-function isOpen(enforced: Judgement): boolean {
-  return enforced.kind === 'fixed' && enforced.verdict.allowed
+function isOpen(judgement: Judgement): boolean {
+  return judgement.kind === 'fixed' && judgement.verdict.allowed
 }
 
 function unparseable(judgement: Judgement): Verdict {

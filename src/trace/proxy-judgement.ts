@@ -97,15 +97,21 @@ export function judgeByProxy(
   }
   if (connection.kind === 'kafka' && kafka !== null) return judgeAccesses(connection, kafka, explain)
   const [spoken, asked] = connection.kind === 'kafka' ? ['Kafka', 'HTTP'] : ['HTTP', 'Kafka']
-  return fixed(connection.unparseable, `the rules of this port are for ${spoken}, the request is ${asked}`)
+  return {
+    kind: 'connection',
+    decision: connection.unparseable,
+    // Where nothing enforced restricts the connection, the proxy only looks on.
+    isAllowed: connection.unparseable.allowed && connection.isAdvisory,
+    note: `the rules of this port are for ${spoken}, the request is ${asked}`,
+  }
 }
 
 type Side = readonly [Direction, NetworkPolicy | undefined, Identity]
 type Explain = (request: TracedRequest | undefined) => JudgedRequest['requestRules']
 const NO_RULES: TracedRequestRules = { rules: [], leftOut: 0 }
 
-function fixed(verdict: Verdict, note = ''): ProxyJudgement {
-  return { kind: 'connection', decision: verdict, isAllowed: verdict.allowed, note }
+function fixed(verdict: Verdict): ProxyJudgement {
+  return { kind: 'connection', decision: verdict, isAllowed: verdict.allowed, note: '' }
 }
 
 function judgeHttp(

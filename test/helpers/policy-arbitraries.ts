@@ -1,6 +1,7 @@
 // Random policies over a small universe, dense enough that rules overlap, contradict and hide each other.
 import fc from 'fast-check'
 import type { RawDocument, RawElement, RawPolicy, RawPort, RawSelector, RawSpec } from './policy-oracle.ts'
+import type { RawHttp, RawKafka } from './policy-oracle-world.ts'
 import type {
   RawClusterPeer,
   RawClusterPolicy,
@@ -104,6 +105,23 @@ const http = fc.record(
   { requiredKeys: [] },
 )
 
+const kafka = fc.oneof(
+  fc.record(
+    {
+      apiKey: fc.constantFrom('produce' as const, 'fetch' as const),
+      clientID: fc.constant('c'),
+      topic: fc.constantFrom('a', 'ab'),
+      group: fc.constantFrom('g', 'h'),
+    },
+    { requiredKeys: [] },
+  ),
+  fc.record({ topicPrefix: fc.constantFrom('a', 'ab', 'b') }),
+)
+const requestRules: fc.Arbitrary<{ readonly http: RawHttp[] } | { readonly kafka: RawKafka[] }> = fc.oneof(
+  fc.record({ http: fc.array(http, { minLength: 1, maxLength: 2 }) }),
+  fc.record({ kafka: fc.array(kafka, { minLength: 1, maxLength: 2 }) }),
+)
+
 const portRule = (deny: boolean): fc.Arbitrary<NonNullable<RawElement['toPorts']>[number]> => {
   const plain = fc.record({
     ports: fc.array(portOf(['TCP', 'UDP', 'SCTP', 'ANY'], true), { minLength: 1, maxLength: 3 }),
@@ -111,7 +129,7 @@ const portRule = (deny: boolean): fc.Arbitrary<NonNullable<RawElement['toPorts']
   if (deny) return plain
   const l7 = fc.record({
     ports: fc.array(portOf(['TCP'], false), { minLength: 1, maxLength: 2 }),
-    rules: fc.record({ http: fc.array(http, { minLength: 1, maxLength: 2 }) }),
+    rules: requestRules,
   })
   return fc.oneof(plain, l7)
 }

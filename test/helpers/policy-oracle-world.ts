@@ -39,7 +39,21 @@ export interface Claim {
   readonly rank: number
   readonly action: 'deny' | 'allow' | 'pass' | 'close'
   readonly mode: 'enforce' | 'audit' | 'shadow'
-  readonly http?: readonly { readonly method?: string; readonly path?: string }[] | undefined
+  readonly http?: readonly RawHttp[] | undefined
+  readonly kafka?: readonly RawKafka[] | undefined
+}
+
+/** Rules for requests, as documents have them. */
+export interface RawHttp {
+  readonly method?: string
+  readonly path?: string
+}
+export interface RawKafka {
+  readonly apiKey?: 'produce' | 'fetch'
+  readonly clientID?: string
+  readonly topic?: string
+  readonly topicPrefix?: string
+  readonly group?: string
 }
 
 /** What the destination calls so, as far as it is TCP. */

@@ -10,9 +10,11 @@ import {
   type Claim,
   type OracleFlow,
   type Party,
+  type RawHttp,
+  type RawKafka,
   type RawSelector,
 } from './policy-oracle-world.ts'
-import type { Request } from './policy-simulation.ts'
+import type { AnyRequest, KafkaAsk, Request } from './policy-simulation.ts'
 
 export type { OracleFlow, Party, RawSelector } from './policy-oracle-world.ts'
 
@@ -21,7 +23,6 @@ export interface RawPort {
   readonly endPort?: number
   readonly protocol?: string
 }
-export type RawHttp = { readonly method?: string; readonly path?: string }
 export interface RawElement {
   readonly fromEndpoints?: readonly RawSelector[]
   readonly fromEntities?: readonly string[]
@@ -36,7 +37,7 @@ export interface RawElement {
   }[]
   readonly toPorts?: readonly {
     readonly ports: readonly RawPort[]
-    readonly rules?: { readonly http: readonly RawHttp[] }
+    readonly rules?: { readonly http: readonly RawHttp[] } | { readonly kafka: readonly RawKafka[] }
   }[]
 }
 export interface RawSpec {
@@ -83,7 +84,7 @@ interface Outcome {
 export function expectation(
   documents: readonly RawDocument[],
   flow: OracleFlow,
-  requests: readonly Request[],
+  requests: readonly AnyRequest[],
 ): Expectation {
   const claims = documents.flatMap((document) => claimsOf(document, flow))
   const upTo = (...modes: Mode[]): Outcome => {
@@ -110,7 +111,7 @@ function kernelVerdict(
 }
 
 /** Tier by tier. */
-function decide(claims: readonly Claim[], requests: readonly Request[]): Outcome {
+function decide(claims: readonly Claim[], requests: readonly AnyRequest[]): Outcome {
   const all = (value: boolean): boolean[] => requests.map(() => value)
   const byRank = (tier: Claim['tier']): Outcome | undefined => {
     const order = { deny: 0, allow: 1, pass: 2, close: 3 }
@@ -126,18 +127,28 @@ function decide(claims: readonly Claim[], requests: readonly Request[]): Outcome
   const normal = claims.filter(({ tier }) => tier === 'normal')
   if (normal.some(({ action }) => action === 'deny')) return { kind: 'deny', allowed: all(false) }
   const allows = normal.filter(({ action }) => action === 'allow')
-  const isPlain = allows.some(({ http }) => http === undefined)
-  const isProxied = allows.some(({ http }) => http !== undefined)
+  const isPlain = allows.some(({ http, kafka }) => http === undefined && kafka === undefined)
+  const isHttp = allows.some(({ http }) => http !== undefined)
+  const isKafka = allows.some(({ kafka }) => kafka !== undefined)
   const isClosed = normal.some(({ action }) => action === 'close')
-  if (isProxied) {
+  const below = isClosed
+    ? { kind: 'deny' as const, allowed: all(false) }
+    : (byRank('baseline') ?? { kind: 'allow' as const, allowed: all(true) })
+  if (isHttp || isKafka) {
     const allowed = requests.map((request) => {
-      return isPlain || allows.some(({ http }) => http?.some((rule) => fits(rule, request)) === true)
+      if (isPlain || below.kind === 'allow') return true
+      // Rules for both contradict each other.
+      if (isHttp && isKafka) return false
+      return allows.some(({ http, kafka }) => {
+        return 'topic' in request
+          ? kafka?.some((rule) => coversAsk(rule, request))
+          : http?.some((rule) => fits(rule, request))
+      })
     })
     return { kind: 'redirect', allowed }
   }
   if (isPlain) return { kind: 'allow', allowed: all(true) }
-  if (isClosed) return { kind: 'deny', allowed: all(false) }
-  return byRank('baseline') ?? { kind: 'allow', allowed: all(true) }
+  return below
 }
 
 function claimsOf(document: RawDocument, flow: OracleFlow): Claim[] {
@@ -153,23 +164,22 @@ function ciliumClaims({ namespace, spec }: RawPolicy, flow: OracleFlow, mode: Mo
   const allows = spec[flow.direction] ?? []
   const denies = (flow.direction === 'ingress' ? spec.ingressDeny : spec.egressDeny) ?? []
   const isClosing = spec.enableDefaultDeny?.[flow.direction] ?? allows.length + denies.length > 0
-  const claim = (action: Claim['action'], http?: Claim['http']): Claim => {
-    return { tier: 'normal', rank: 0, action, mode, http }
+  const claim = (action: Claim['action'], rules: RequestRules = {}): Claim => {
+    return { tier: 'normal', rank: 0, action, mode, ...rules }
   }
   const result = isClosing ? [claim('close')] : []
   for (const element of denies) if (covers(element, flow, namespace).length > 0) result.push(claim('deny'))
-  for (const { http } of allows.flatMap((element) => covers(element, flow, namespace))) {
-    result.push(claim('allow', http !== undefined && !isClosing ? [{}] : http))
+  for (const rules of allows.flatMap((element) => covers(element, flow, namespace))) {
+    const opened = Object.fromEntries(Object.keys(rules).map((protocol) => [protocol, [{}]]))
+    result.push(claim('allow', isClosing ? rules : opened))
   }
   return result
 }
 
+type RequestRules = Pick<Claim, 'http' | 'kafka'>
+
 /** The grants of an element that hold for the flow. */
-function covers(
-  element: RawElement,
-  flow: OracleFlow,
-  namespace: string,
-): { http: readonly RawHttp[] | undefined }[] {
+function covers(element: RawElement, flow: OracleFlow, namespace: string): RequestRules[] {
   const endpoints = element.fromEndpoints ?? element.toEndpoints
   const entities = element.fromEntities ?? element.toEntities
   const cidrs = element.fromCIDR ?? element.toCIDR
@@ -192,12 +202,12 @@ function covers(
     const family = flow.protocol === 'ICMP' ? 'IPv4' : flow.protocol === 'ICMPv6' ? 'IPv6' : undefined
     const fields = icmps.flatMap((item) => item.fields)
     const holds = fields.some((one) => (one.family ?? 'IPv4') === family && one.type === flow.port)
-    return holds ? [{ http: undefined }] : []
+    return holds ? [{}] : []
   }
-  if (items.length === 0) return [{ http: undefined }]
+  if (items.length === 0) return [{}]
   return items
     .filter(({ ports }) => ports.some((port) => holdsPort(port, flow)))
-    .map(({ rules }) => ({ http: rules?.http }))
+    .map(({ rules }) => rules ?? {})
 }
 
 function holdsPort({ port, endPort, protocol = 'ANY' }: RawPort, flow: OracleFlow): boolean {
@@ -249,6 +259,17 @@ function fits(rule: RawHttp, request: Request): boolean {
     return pattern === undefined || new RegExp(`^(?:${pattern})$`).test(text)
   }
   return whole(rule.method, request.method) && whole(rule.path, request.path)
+}
+
+function coversAsk(rule: RawKafka, ask: KafkaAsk): boolean {
+  const { apiKey, clientID, topic, topicPrefix, group } = rule
+  if (apiKey !== undefined && { produce: 0, fetch: 1 }[apiKey] !== ask.apiKey) return false
+  if (clientID !== undefined && clientID !== ask.clientId) return false
+  if (ask.topic !== undefined) {
+    if (topic !== undefined && topic !== ask.topic) return false
+    if (topicPrefix !== undefined && !ask.topic.startsWith(topicPrefix)) return false
+  }
+  return group === undefined || ask.group === undefined || group === ask.group
 }
 
 export type { Direction }

@@ -3,6 +3,7 @@ import { type Identity } from '../../src/lib/brands.ts'
 import type {
   Direction,
   HttpRule,
+  KafkaRule,
   NetworkPolicy,
   PortRule,
   RuleMode,
@@ -25,6 +26,16 @@ export interface Request {
   /** Lower-case names. */
   readonly headers?: Readonly<Record<string, string>>
 }
+
+/** One thing that a Kafka request touches. */
+export interface KafkaAsk {
+  readonly apiKey: number
+  readonly clientId: string
+  readonly topic: string | undefined
+  readonly group: string | undefined
+}
+
+export type AnyRequest = Request | KafkaAsk
 
 /** Two longest-prefix look-ups, as bpf/include/policy.h does them. */
 export function kernelVerdict(entries: readonly PolicyMapEntry[], flow: Flow): PolicyMapVerdict {
@@ -75,7 +86,7 @@ function prefixBits(entry: PolicyMapEntry): number {
 }
 
 /** Whether the proxy lets a request pass in one direction. Any receiver must agree with both look-ups. */
-export function proxyAllows(policy: NetworkPolicy, flow: Flow, request: Request): boolean {
+export function proxyAllows(policy: NetworkPolicy, flow: Flow, request: AnyRequest): boolean {
   const ports = policy[flow.direction]
   const holds = ports.filter(({ port, endPort }) => port !== 0 && port <= flow.port && flow.port <= endPort)
   const wildcard = ports.filter(({ port }) => port === 0)
@@ -86,14 +97,14 @@ export function proxyAllows(policy: NetworkPolicy, flow: Flow, request: Request)
 }
 
 /** Rules that are not enforced are left out; those in audit may allow, never deny. */
-function judge(entries: NetworkPolicy['ingress'], peer: Identity, request: Request): boolean {
+function judge(entries: NetworkPolicy['ingress'], peer: Identity, request: AnyRequest): boolean {
   return decide(entries, peer, request, ['enforce', 'audit']) || decide(entries, peer, request, ['enforce'])
 }
 
 function decide(
   entries: NetworkPolicy['ingress'],
   peer: Identity,
-  request: Request,
+  request: AnyRequest,
   modes: readonly RuleMode[],
 ): boolean {
   const everybody: PortRule = {
@@ -103,26 +114,45 @@ function decide(
     remoteIdentities: undefined,
     http: undefined,
   }
-  const isIn = ({ mode = 'enforce' }: PortRule | HttpRule): boolean => modes.includes(mode)
+  const isIn = ({ mode = 'enforce' }: PortRule | HttpRule | KafkaRule): boolean => modes.includes(mode)
   const rank = ({ deny, passPrecedence = 0 }: PortRule): number => (deny ? 0 : passPrecedence > 0 ? 2 : 1)
   const rules = entries
     .flatMap((entry) => (entry.rules.length === 0 ? [everybody] : entry.rules))
     .filter(isIn)
   rules.sort((a, b) => b.precedence - a.precedence || rank(a) - rank(b))
   let below = Infinity
-  for (const { precedence, remoteIdentities, deny, http, passPrecedence = 0 } of rules) {
+  let isMet = false
+  const protocols = new Set<string>()
+  // Rules for two protocols contradict each other, unless everything is allowed anyway.
+  for (const { precedence, remoteIdentities, deny, http, kafka, passPrecedence = 0 } of rules) {
     if (precedence >= below) continue
     if (remoteIdentities?.includes(peer) === false) continue
-    if (deny) return false
+    if (deny) break
     if (passPrecedence > 0) {
       below = passPrecedence
       continue
     }
-    const asked = http?.filter(isIn)
-    if (asked === undefined || asked.length === 0) return true
-    if (asked.some((rule) => matches(rule, request))) return true
+    const ofHttp = http?.filter(isIn) ?? []
+    const ofKafka = kafka?.filter(isIn) ?? []
+    if (ofHttp.length + ofKafka.length === 0) return true
+    protocols.add(ofHttp.length > 0 ? 'http' : 'kafka')
+    isMet ||=
+      'topic' in request
+        ? ofKafka.some((rule) => covers(rule, request))
+        : ofHttp.some((rule) => matches(rule, request))
   }
-  return false
+  return isMet && protocols.size === 1
+}
+
+function covers(rule: KafkaRule, ask: KafkaAsk): boolean {
+  const { apiKeys = [ask.apiKey], clientId = ask.clientId, topic, topicPrefix = '', group } = rule
+  return (
+    apiKeys.includes(ask.apiKey) &&
+    clientId === ask.clientId &&
+    (topic ?? ask.topic) === (ask.topic ?? topic) &&
+    (ask.topic ?? topicPrefix).startsWith(topicPrefix) &&
+    (group ?? ask.group) === (ask.group ?? group)
+  )
 }
 
 function matches(rule: HttpRule, request: Request): boolean {

@@ -15,7 +15,7 @@ import { formatProblems } from '../../src/policy/problem.ts'
 import type { EndpointPolicy, PolicyChange } from '../../src/policy/repository.ts'
 import type { ParsedPolicy, PolicyKind } from '../../src/policy/rule-model.ts'
 import { PolicyTransitions } from '../../src/policy/transition.ts'
-import { kernelVerdict, proxyAllows, type Flow, type Request } from './policy-simulation.ts'
+import { kernelVerdict, proxyAllows, type AnyRequest, type Flow } from './policy-simulation.ts'
 
 /** Stands for the admission of the proxy's engine, with that of the language. */
 export function validateRegex(pattern: string): string | undefined {
@@ -143,7 +143,7 @@ export class PolicyWorld {
   }
 
   /** Whether the proxy lets a request pass in one direction. */
-  allows(subject: string, direction: Direction, peer: string, port: string, request: Request): boolean {
+  allows(subject: string, direction: Direction, peer: string, port: string, request: AnyRequest): boolean {
     return proxyAllows(this.policyOf(subject).networkPolicy, this.#flow(direction, peer, port), request)
   }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { PORTS, rawDocuments, textOf } from '../../helpers/policy-arbitraries.ts'
 import { expectation, type OracleFlow, type Party, type RawDocument } from '../../helpers/policy-oracle.ts'
+import type { AnyRequest } from '../../helpers/policy-simulation.ts'
 import { PolicyWorld, type WorldEndpoint } from '../../helpers/policy-world.ts'
 
 const WORKLOADS: Record<string, Party & WorldEndpoint> = {
@@ -20,11 +21,15 @@ const PARTIES: Record<string, Party> = {
   'kube-apiserver': { entity: 'kube-apiserver' },
   ...Object.fromEntries(ADDRESSES.map((address) => [address, { address }])),
 }
-const REQUESTS = [
+const REQUESTS: readonly AnyRequest[] = [
   { method: 'GET', path: '/a' },
   { method: 'POST', path: '/a' },
   { method: 'PUT', path: '/b' },
   { method: 'GET', path: '/a/x' },
+  { apiKey: 0, clientId: 'c', topic: 'a', group: undefined },
+  { apiKey: 1, clientId: 'd', topic: 'ab', group: 'g' },
+  { apiKey: 3, clientId: 'c', topic: undefined, group: undefined },
+  { apiKey: 1, clientId: 'c', topic: 'b', group: 'h' },
 ]
 // Beside the ports that policies name, their neighbours and one in the middle of nowhere.
 const FLOW_PORTS = [...new Set([...PORTS.flatMap((port) => [port - 1, port, port + 1]), 30_000])].filter(
@@ -58,14 +63,12 @@ function checkAll(world: PolicyWorld, policies: readonly RawDocument[]): void {
     if (verdict !== expected.verdict)
       throw new Error(`${where}: kernel ${verdict}, meant ${expected.verdict}`)
     if (flow.protocol !== 'TCP') continue
-    // Without HTTP rules every request fares the same.
+    // Without rules for requests every request fares the same.
     const asked = expected.verdict === 'redirect' ? REQUESTS : REQUESTS.slice(0, 1)
     asked.forEach((request, i) => {
       const allowed = world.allows(subject, flow.direction, peer, port, request)
       if (allowed !== expected.allowed[i]) {
-        throw new Error(
-          `${where} ${request.method} ${request.path}: proxy ${allowed}, meant ${expected.allowed[i]}`,
-        )
+        throw new Error(`${where} ${JSON.stringify(request)}: proxy ${allowed}, meant ${expected.allowed[i]}`)
       }
     })
   }

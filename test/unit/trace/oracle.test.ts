@@ -3,6 +3,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { EndpointSpec } from '../../../src/agent/endpoints-document.ts'
+import type { TraceHttp__Output } from '../../../src/gen/weir/v1/TraceHttp.ts'
+import type { TraceKafka__Output } from '../../../src/gen/weir/v1/TraceKafka.ts'
 import { parsePort } from '../../../src/lib/protocols.ts'
 import type { TraceWorld } from '../../../src/policy/trace-world.ts'
 import { rehearse } from '../../../src/rehearsal/world.ts'
@@ -10,7 +12,13 @@ import { resolveParty, type Party as TracedParty } from '../../../src/trace/part
 import { trace } from '../../../src/trace/trace.ts'
 import { rawDocuments, textOf } from '../../helpers/policy-arbitraries.ts'
 import { expectation, type OracleFlow, type Party, type RawDocument } from '../../helpers/policy-oracle.ts'
-import { kernelVerdict, proxyAllows, type Request } from '../../helpers/policy-simulation.ts'
+import {
+  kernelVerdict,
+  proxyAllows,
+  type AnyRequest,
+  type KafkaAsk,
+  type Request,
+} from '../../helpers/policy-simulation.ts'
 import { parseGood, type WorldEndpoint } from '../../helpers/policy-world.ts'
 
 t.setTimeout(600_000)
@@ -34,10 +42,14 @@ const PARTIES: Record<string, Party> = {
   'fd00::1': { address: 'fd00::1' },
 }
 const PORTS = ['80/TCP', '81/TCP', '443/TCP', '30000/TCP', '80/UDP', '8/ICMP', '128/ICMPv6']
-const REQUESTS: Request[] = [
+const REQUESTS: AnyRequest[] = [
   { method: 'GET', path: '/a' },
   { method: 'PUT', path: '/b' },
+  { apiKey: 0, clientId: 'c', topic: 'a', group: undefined },
+  { apiKey: 1, clientId: 'd', topic: 'ab', group: 'g' },
 ]
+/** Ways in which the proxy says no. */
+const REFUSALS = ['403', 'unauthorized', 'reset']
 
 interface Case {
   readonly from: string
@@ -57,11 +69,22 @@ function* cases(): Iterable<Case> {
 /** `i` undefined = no request. */
 function traced(world: TraceWorld, { from, to, port }: Case, i: number | undefined): string {
   const request = i === undefined ? undefined : REQUESTS[i]
-  const http = request === undefined ? null : { ...request, host: '', headers: [], encodedSlash: '' }
-  const answer = trace({ from, to, ...parsePort(port), http, kafka: null }, world)
+  const isKafka = request !== undefined && 'topic' in request
+  const http = request === undefined || isKafka ? null : asHttp(request)
+  const kafka = isKafka ? asKafka(request) : null
+  const answer = trace({ from, to, ...parsePort(port), http, kafka }, world)
   const contradiction = answer.notes.find((note) => note.includes('the rules in force come to'))
   if (contradiction !== undefined) throw new Error(`${from} -> ${to} ${port}: ${contradiction}`)
-  return answer.outcome
+  return REFUSALS.includes(answer.outcome) ? 'refused' : answer.outcome
+}
+
+function asHttp({ method, path }: Request): TraceHttp__Output {
+  return { method, path, host: '', headers: [], encodedSlash: '' }
+}
+
+function asKafka({ apiKey, clientId, topic, group = '' }: KafkaAsk): TraceKafka__Output {
+  const topics = topic === undefined ? [] : [topic]
+  return { apiKey: String(apiKey), apiVersion: 0, clientId, topics, group, transactionalId: '' }
 }
 
 /** What the stand-ins for kernel and proxy do. */
@@ -83,7 +106,7 @@ function enforced(world: TraceWorld, { from, to, port }: Case, i: number | undef
   if (i === undefined) return 'redirect'
   return sides.every(({ policy, flow }) => proxyAllows(policy.networkPolicy, flow, REQUESTS[i]!))
     ? 'allow'
-    : '403'
+    : 'refused'
 }
 
 function meant(documents: readonly RawDocument[], { from, to, port }: Case, i: number | undefined): string {
@@ -100,7 +123,7 @@ function meant(documents: readonly RawDocument[], { from, to, port }: Case, i: n
   if (meanings.some(({ verdict }) => verdict === 'deny')) return 'dropped'
   if (!meanings.some(({ verdict }) => verdict === 'redirect')) return 'allow'
   if (i === undefined) return 'redirect'
-  return meanings.every(({ allowed }) => allowed[i]) ? 'allow' : '403'
+  return meanings.every(({ allowed }) => allowed[i]) ? 'allow' : 'refused'
 }
 
 function check(documents: readonly RawDocument[]): void {
@@ -111,10 +134,10 @@ function check(documents: readonly RawDocument[]): void {
   for (const one of cases()) {
     for (const i of one.port.endsWith('/TCP') ? [undefined, ...REQUESTS.keys()] : [undefined]) {
       const got = traced(world, one, i)
-      // A connection may turn out to be open to every request.
+      // A connection may turn out to be open to every request, or to none.
       const answers = [enforced(world, one, i), meant(documents, one, i)]
-      if (answers.every((answer) => got === answer || (answer === 'redirect' && got === 'allow'))) continue
-      const what = `${one.from} -> ${one.to} ${one.port} ${i === undefined ? '' : REQUESTS[i]!.method}`
+      if (answers.every((answer) => got === answer || (answer === 'redirect' && got !== 'dropped'))) continue
+      const what = `${one.from} -> ${one.to} ${one.port} ${i === undefined ? '' : JSON.stringify(REQUESTS[i])}`
       throw new Error(`${what}: traced ${got}, enforced and meant ${answers.join(' and ')}`)
     }
   }
