@@ -1,5 +1,6 @@
 // What one endpoint says about a connection, compiled from the rules that apply to its port and peer.
 import type { Direction, HttpRule, PortRule } from '../policy/network-policy.ts'
+import { isUnenforcedDefaultDeny } from '../policy/filter.ts'
 import { looksAtRequests } from '../policy/request-rules.ts'
 import { runActions } from './header-actions.ts'
 import { composeEdits, type HeaderEdit } from './header-edits.ts'
@@ -32,7 +33,16 @@ export interface HttpJudgement {
 /** @param rules as `reachableRules` gives them. Modes are not looked at. */
 export function compileRules(direction: Direction, rules: readonly PortRule[]): Judgement {
   const last = rules.at(-1)
-  if (last === undefined) return fixed(makeVerdict(false, '', 'PEER_NOT_ALLOWED', direction))
+  if (last !== undefined && isUnenforcedDefaultDeny(last)) {
+    return compileBefore(direction, rules.slice(0, -1), last.name)
+  }
+  return compileBefore(direction, rules, '')
+}
+
+/** @param defaultDeny what to name where no rule speaks of the peer. */
+function compileBefore(direction: Direction, rules: readonly PortRule[], defaultDeny: string): Judgement {
+  const last = rules.at(-1)
+  if (last === undefined) return fixed(makeVerdict(false, defaultDeny, 'PEER_NOT_ALLOWED', direction))
   const denied = last.deny
     ? makeVerdict(false, last.name, 'DENY_RULE', direction)
     : makeVerdict(false, rules[0]?.name ?? '', 'NO_RULE_MATCHED', direction)

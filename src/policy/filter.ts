@@ -39,6 +39,14 @@ export const UNENFORCED_DEFAULT_DENY: Readonly<Record<Exclude<RuleMode, 'enforce
   shadow: wildcard('default deny', DEFAULT_DENY_LEVEL, 'deny', 'shadow'),
 }
 
+/**
+ * Whether a rule is the end of a direction that is not closed yet, and no rule that somebody wrote: what it would
+ * deny has the reasons that an enforced default deny gives. Rules of other agents have no mode.
+ */
+export function isUnenforcedDefaultDeny({ deny, mode, precedence }: PortRule): boolean {
+  return deny && mode !== undefined && precedence === UNENFORCED_DEFAULT_DENY.audit.rule.precedence
+}
+
 function wildcard(
   name: string,
   level: number,

@@ -210,11 +210,25 @@ t.test('rules in audit and shadow', async (t) => {
   }
   const flow = { from: 'web', to: 'api', port: '80', http: 'GET /b' }
   const audited = tracing(moded({ 'weir/mode': 'audit' }))
-  t.match(audited(flow), { outcome: 'allow', request: { audit: 'denied: DENY_RULE in default deny' } })
+  t.match(audited(flow), {
+    outcome: 'allow',
+    request: { audit: 'denied: NO_RULE_MATCHED in n/p ingress[0]' },
+  })
   t.match(audited({ ...flow, port: '81' }), {
     outcome: 'allow',
     notes: [/a rule in audit or shadow would deny it/],
   })
+  const toApi = { toEndpoints: [{ matchLabels: { app: 'api', 'io.kubernetes.pod.namespace': 'n' } }] }
+  const looking = policyText(
+    { endpointSelector: { matchLabels: { app: 'db' } }, egress: [{ ...toApi, ...tcp('80', [{}]) }] },
+    'looking',
+    'm',
+  )
+  t.match(
+    tracing(moded({ 'weir/mode': 'audit' }), looking)({ ...flow, from: 'm/db' }),
+    { outcome: 'allow', request: { audit: 'denied: PEER_NOT_ALLOWED in default deny' } },
+    'no rule names the peer: as an enforced default deny, which has no name',
+  )
   const shadowed = tracing(moded({ 'weir/mode': 'shadow' }))
   t.match(shadowed(flow), { outcome: 'allow', request: { shadow: /^denied/ } })
   t.match(shadowed(flow).sides[1]?.requestRules, [
