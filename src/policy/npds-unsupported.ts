@@ -11,7 +11,7 @@ export interface ClosedPolicy {
 }
 
 /**
- * A rule that asks for a parser, for TLS, or for a server name becomes a denial of the same peers at the same
+ * A rule that asks for a parser, for TLS, for a server name or for a listener of its own becomes a denial of the same peers at the same
  * precedence, whether it allowed, denied or passed: where it would have decided, nobody gets through.
  */
 export function closeUnsupported(policy: NetworkPolicy__Output): ClosedPolicy {
@@ -40,6 +40,8 @@ function problemOf(rule: PortNetworkPolicyRule__Output): string | undefined {
   if (rule.serverNames.length > 0) return 'server_names'
   if (rule.downstreamTlsContext !== null) return 'downstream_tls_context'
   if (rule.upstreamTlsContext !== null) return 'upstream_tls_context'
+  // Traffic of its peers was to go through a listener with checks of its own, which comes here instead.
+  if (rule.proxyId !== 0) return `proxy_id ${rule.proxyId}`
   return undefined
 }
 
@@ -55,11 +57,11 @@ function nameOf({ name }: PortNetworkPolicyRule__Output): string {
 
 /** Built anew: nothing of what cannot be enforced may stay in it. */
 function denial(rule: PortNetworkPolicyRule__Output, problem: string): PortNetworkPolicyRule__Output {
-  const { precedence, proxyId, remotePolicies, weirMode, name } = rule
+  const { precedence, remotePolicies, weirMode, name } = rule
   return {
     name: `${name === '' ? 'rule' : name} (${problem} is not supported)`,
     precedence,
-    proxyId,
+    proxyId: 0,
     remotePolicies,
     weirMode,
     verdict: 'deny',

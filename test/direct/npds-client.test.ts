@@ -300,7 +300,8 @@ t.test('rules that ask for what the proxy cannot do deny their peers, and nobody
       { name: 'parser', precedence: 5, remotePolicies: [304], l7Proto: 'kafka' },
       { precedence: 5, remotePolicies: [301], l7Proto: 'cassandra', l7Rules: { l7AllowRules: [] } },
       { precedence: 5, remotePolicies: [302], serverNames: ['a.example'] },
-      { precedence: 1, remotePolicies: [301, 302, 303, 304] },
+      { name: 'mine', precedence: 5, remotePolicies: [305], proxyId: 10_001 },
+      { precedence: 1, remotePolicies: [301, 302, 303, 304, 305] },
     ),
   ]
   stream.respond('1', update)
@@ -318,6 +319,7 @@ t.test('rules that ask for what the proxy cannot do deny their peers, and nobody
   t.match(verdict(304), { kind: 'deny', verdict: { rule: 'parser (l7_proto "kafka" is not supported)' } })
   t.match(verdict(301), { kind: 'deny', verdict: { rule: 'rule (l7_proto "cassandra" is not supported)' } })
   t.match(verdict(302), { kind: 'deny', verdict: { rule: /server_names/ } })
+  t.match(verdict(305), { kind: 'deny', verdict: { rule: 'mine (proxy_id 10001 is not supported)' } })
   t.match(verdict(303), { kind: 'allow' })
   const { rules } = await log.takeUntil(({ msg }) => msg.startsWith('rules that deny'))
   t.match(rules, [
