@@ -21,16 +21,17 @@ export function compactFlow(json: string): string {
 
 function format(flow: Flow): string {
   const ports = flow.l4.TCP ?? flow.l4.UDP
-  const { http } = flow.l7 ?? {}
+  const { http, kafka } = flow.l7 ?? {}
+  const result = http?.code ?? kafka?.error_code
   return [
     `${localTime(flow.time)}:`,
     peer(flow.source, flow.IP.source, ports?.source_port),
     '->',
     peer(flow.destination, flow.IP.destination, ports?.destination_port),
-    flow.Type === 'L7' ? 'http-request' : 'packet',
+    flow.Type !== 'L7' ? 'packet' : kafka === undefined ? 'http-request' : 'kafka-request',
     flow.verdict,
     `(${flow.Summary})`,
-    ...(http === undefined ? [] : [http.code, `${(Number(flow.l7?.latency_ns) / 1e6).toFixed(1)}ms`]),
+    ...(result === undefined ? [] : [result, `${(Number(flow.l7?.latency_ns) / 1e6).toFixed(1)}ms`]),
     ...(flow.weir.rule === '' ? [] : [`rule=${JSON.stringify(flow.weir.rule)}`]),
     `reason=${reasons(flow)}`,
     ...shadowOf(flow),

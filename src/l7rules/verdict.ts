@@ -39,6 +39,7 @@ export const VERDICT_REASONS = {
   PEER_NOT_ALLOWED: 'No rule of the port admits this peer.',
   DENY_RULE: 'A deny rule covers this peer and port.',
   PROTOCOL_CONFLICT: 'Rules for requests of different protocols apply to this port and peer.',
+  AUTHENTICATION: 'The request authenticates the client; no rule restricts that.',
   UNPARSEABLE: 'The bytes are no valid message of the protocol; no rule could judge them.',
   ENDPOINT_UNKNOWN: 'The snapshot holds no policy for a local endpoint of this connection.',
 } as const

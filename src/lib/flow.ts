@@ -30,11 +30,21 @@ export interface Flow {
   readonly l7?: {
     readonly type: 'REQUEST'
     readonly latency_ns: string
-    readonly http: {
+    /** One of both. */
+    readonly http?: {
       readonly code: number
       readonly method: string
       readonly url: string
       readonly protocol: string
+    }
+    readonly kafka?: {
+      /** 0 = nothing was denied; else what the client was told. */
+      readonly error_code: number
+      readonly api_version: number
+      readonly api_key: string
+      readonly correlation_id: number
+      /** The one that is denied, or else the first that the request names; '' = none. */
+      readonly topic: string
     }
   }
   readonly Summary: string

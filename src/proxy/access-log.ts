@@ -1,5 +1,6 @@
-// One record per HTTP exchange: gathered in one string, handed to the sinks per 96 KiB or 50 ms.
+// One record per exchange: gathered in one string, handed to the sinks per 96 KiB or 50 ms.
 import type { HttpExchange } from '../l7rules/http1/request.ts'
+import type { KafkaExchange } from '../l7rules/kafka/exchange.ts'
 import { CLOSE_TIMEOUT_MS, FLUSH_BYTES, FLUSH_MS } from './access-log-limits.ts'
 import { ConnectionRecord, type ConnectionFacts } from './access-record.ts'
 import { RecordParts } from './record-parts.ts'
@@ -32,6 +33,7 @@ export interface AccessLogOptions {
 export interface ConnectionLog {
   /** `revision`: of the policy that judged it. */
   record(exchange: HttpExchange, revision: number): void
+  recordKafka(exchange: KafkaExchange, revision: number): void
 }
 
 export class AccessLog {
@@ -64,9 +66,14 @@ export class AccessLog {
     return new LoggedConnection(facts, this.#parts, this)
   }
 
+  /** For the next record. */
+  time(): string {
+    return this.#timestamps.format(this.#now())
+  }
+
   /** Called by the connections. */
-  add(record: ConnectionRecord, exchange: HttpExchange, revision: number): void {
-    this.#pending += record.format(exchange, revision, this.#timestamps.format(this.#now()))
+  add(line: string): void {
+    this.#pending += line
     this.#records++
     if (this.#pending.length >= this.#flushBytes) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), this.#flushMs).unref()
@@ -109,6 +116,10 @@ class LoggedConnection extends ConnectionRecord implements ConnectionLog {
   }
 
   record(exchange: HttpExchange, revision: number): void {
-    this.#log.add(this, exchange, revision)
+    this.#log.add(this.format(exchange, revision, this.#log.time()))
+  }
+
+  recordKafka(exchange: KafkaExchange, revision: number): void {
+    this.#log.add(this.formatKafka(exchange, revision, this.#log.time()))
   }
 }

@@ -1,7 +1,9 @@
-// The line of one HTTP exchange, in the format of lib/flow.ts, put together from parts that are escaped
+// The line of one exchange, in the format of lib/flow.ts, put together from parts that are escaped
 // once: per connection, per verdict, or when a field changes. JSON.stringify would cost three times as much.
 import type { FlowEndpoint } from '../lib/flow.ts'
 import type { HttpExchange } from '../l7rules/http1/request.ts'
+import { apiName } from '../l7rules/kafka/api.ts'
+import type { KafkaExchange } from '../l7rules/kafka/exchange.ts'
 import type { Verdict } from '../l7rules/verdict.ts'
 import { jsonEscape } from './json-string.ts'
 import { flat, RecordParts, type VerdictText } from './record-parts.ts'
@@ -48,18 +50,7 @@ export class ConnectionRecord {
   /** One line with its newline, ASCII. `time` is RFC 3339. Strings of the exchange hold one byte per unit. */
   format(exchange: HttpExchange, revision: number, time: string): string {
     const { verdict, error, host, method, protocol } = exchange
-    let text = this.#verdictText
-    if (
-      text === undefined ||
-      verdict !== this.#verdict ||
-      revision !== this.#revision ||
-      error !== this.#error
-    ) {
-      text = this.#verdictText = this.#parts.verdict(verdict, revision, error)
-      this.#verdict = verdict
-      this.#revision = revision
-      this.#error = error
-    }
+    const text = this.#verdictTextOf(verdict, revision, error)
     if (host !== this.#host || this.#hostText === '') {
       this.#host = host
       // HTTP/1.0 may name no host; the URL then shows where the request went.
@@ -84,6 +75,40 @@ export class ConnectionRecord {
       `,"url":"${url}","protocol":"${protocol}"}},"Summary":"${summary}",${text.tail}` +
       `${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${firstByte}${isGrpc && grpcStatus >= 0 ? `,"grpc_status":${grpcStatus}` : ''}}}\n`
     )
+  }
+
+  /** As `format`. */
+  formatKafka(exchange: KafkaExchange, revision: number, time: string): string {
+    const { verdict, error, request, correlationId, errorCode, topic } = exchange
+    const text = this.#verdictTextOf(verdict, revision, error)
+    const { startedMs, endedMs, respondedMs } = exchange
+    const firstByte = respondedMs === 0 ? '' : `,"first_byte_ns":${nanoseconds(respondedMs - startedMs)}`
+    const api = apiName(request.apiKey)
+    const name = jsonEscape(topic)
+    const about = topic === '' ? '' : ` topic ${name}`
+    return (
+      `{"time":"${time}",${text.head}${this.#connection}${this.#ends}"l7":{"type":"REQUEST","latency_ns":"` +
+      `${nanoseconds(endedMs - startedMs)}","kafka":{"error_code":${errorCode},"api_version":${request.apiVersion}` +
+      `,"api_key":"${api}","correlation_id":${correlationId},"topic":"${name}"}},"Summary":"Kafka ${api} v${request.apiVersion}${about}",` +
+      `${text.tail}${exchange.requestBytes},"response_bytes":${exchange.responseBytes}${firstByte}}}\n`
+    )
+  }
+
+  #verdictTextOf(verdict: Verdict, revision: number, error: string): VerdictText {
+    const known = this.#verdictText
+    if (
+      known !== undefined &&
+      verdict === this.#verdict &&
+      revision === this.#revision &&
+      error === this.#error
+    ) {
+      return known
+    }
+    this.#verdict = verdict
+    this.#revision = revision
+    this.#error = error
+    this.#verdictText = this.#parts.verdict(verdict, revision, error)
+    return this.#verdictText
   }
 
   #authority(): string {

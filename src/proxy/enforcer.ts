@@ -7,6 +7,10 @@ import { errorMessage } from '../lib/errors.ts'
 import { formatAddress } from '../lib/address.ts'
 import { HttpSession } from '../l7rules/http/session.ts'
 import type { HttpExchange, HttpJudge, HttpRequest } from '../l7rules/http1/request.ts'
+import type { KafkaExchange } from '../l7rules/kafka/exchange.ts'
+import type { KafkaJudge } from '../l7rules/kafka/request.ts'
+import { KafkaSession } from '../l7rules/kafka/session.ts'
+import type { TopicIds } from '../l7rules/kafka/topic-ids.ts'
 import {
   compileSnapshot,
   type CompiledSnapshot,
@@ -23,6 +27,7 @@ import type { AccessLog, ConnectionLog } from './access-log.ts'
 import { isEndedByPeer } from './outcome.ts'
 import type { AcceptedConnection, ConnectionDecision } from './connection.ts'
 import { Directory } from './directory.ts'
+import { KafkaClusters } from './kafka-clusters.ts'
 import { LiveList, type Listed } from './live-list.ts'
 import type { Relay } from './relay.ts'
 import { PolicyAddresses } from './xds/policy-addresses.ts'
@@ -58,6 +63,7 @@ export class Enforcer {
   #snapshot: CompiledSnapshot | undefined
   #directory = new Directory([], [])
   #addresses: PolicyAddresses | undefined
+  readonly #kafkaClusters = new KafkaClusters()
 
   constructor(options: EnforcerOptions) {
     this.#options = options
@@ -92,12 +98,10 @@ export class Enforcer {
     const snapshot = this.#snapshot
     if (snapshot === undefined) return { close: 'NO_POLICY' }
     const connection = new EnforcedConnection(steered, accepted, snapshot, this)
-    // Until there is a session for Kafka, nothing of it passes.
-    if (connection.policy.kind === 'deny' || connection.policy.kind === 'kafka')
-      return { close: 'POLICY_DENIED' }
+    if (connection.policy.kind === 'deny') return { close: 'POLICY_DENIED' }
     const isHairpin = Buffer.compare(accepted.peerAddress, accepted.localAddress) === 0
     return {
-      parser: connection.policy.kind === 'http' ? (steps) => connection.openSession(steps) : null,
+      parser: connection.policy.kind === 'allow' ? null : (steps) => connection.openSession(steps),
       dial: {
         // An endpoint refuses packets from its own address: then the node's is used.
         source: isHairpin ? null : accepted.peerAddress,
@@ -137,6 +141,11 @@ export class Enforcer {
     return new HttpSession({ steps, judge, onExchange, deniedBody, encodedSlash })
   }
 
+  /** What brokers that are the same to policy have told of topics. */
+  topicIdsOf(steered: SteeredConnection, accepted: AcceptedConnection): TopicIds {
+    return this.#kafkaClusters.topicIds(steered.destinationIdentity, formatAddress(accepted.localAddress))
+  }
+
   logConnection(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionLog {
     const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = steered
     return this.#options.accessLog.connection({
@@ -149,7 +158,7 @@ export class Enforcer {
     })
   }
 
-  count(exchange: HttpExchange): void {
+  count(exchange: Pick<HttpExchange, 'error' | 'verdict'>): void {
     if (exchange.error !== '') {
       this.counters.errors.set(exchange.error, (this.counters.errors.get(exchange.error) ?? 0) + 1)
     }
@@ -166,6 +175,8 @@ class EnforcedConnection implements Listed {
   readonly #steered: SteeredConnection
   readonly #accepted: AcceptedConnection
   readonly #enforcer: Enforcer
+  /** What its parser speaks; undefined: it has none. */
+  readonly #protocol: 'http' | 'kafka' | undefined
   /** Bytes pass unjudged, for all of the connection; at most a parser looks on. */
   readonly #isOpaque: boolean
   #revision: Revision
@@ -182,16 +193,38 @@ class EnforcedConnection implements Listed {
     this.#enforcer = enforcer
     this.#revision = snapshot.revision
     this.policy = this.#policyUnder(snapshot)
-    this.#isOpaque = this.policy.kind === 'allow' || (this.policy.kind === 'http' && this.policy.isAdvisory)
+    const { policy } = this
+    const isJudged = policy.kind === 'http' || policy.kind === 'kafka'
+    this.#protocol = isJudged ? policy.kind : undefined
+    this.#isOpaque = policy.kind === 'allow' || (isJudged && policy.isAdvisory)
   }
 
   openSession(steps: Steps): ProtocolParser {
-    const enforcer = this.#enforcer
+    const open = this.policy.kind === 'kafka' ? this.#openKafka : this.#openHttp
+    return this.#isOpaque ? new Observer(steps, (unheeded) => open(unheeded)) : open(steps)
+  }
+
+  readonly #openHttp = (steps: Steps): ProtocolParser => {
     const judge = (request: HttpRequest): Verdict => this.#judge(request)
-    if (!this.#isOpaque) return enforcer.openSession(steps, judge, (exchange) => this.#onExchange(exchange))
-    return new Observer(steps, (unheeded) =>
-      enforcer.openSession(unheeded, judge, (exchange) => this.#onObserved(exchange)),
-    )
+    return this.#enforcer.openSession(steps, judge, (exchange) => {
+      this.#onExchange(this.#isOpaque ? this.#observed(exchange, { status: 0, responseBytes: 0 }) : exchange)
+    })
+  }
+
+  readonly #openKafka = (steps: Steps): ProtocolParser => {
+    const accepted = this.#accepted
+    return new KafkaSession({
+      steps,
+      judge: this.#kafkaJudge(),
+      onExchange: (exchange) => {
+        this.#onKafkaExchange(
+          this.#isOpaque ? this.#observed(exchange, { errorCode: 0, responseBytes: 0 }) : exchange,
+        )
+      },
+      topicIds: this.#enforcer.topicIdsOf(this.#steered, accepted),
+      broker: { host: formatAddress(accepted.localAddress), port: accepted.localPort },
+      observes: this.#isOpaque,
+    })
   }
 
   /**
@@ -201,8 +234,10 @@ class EnforcedConnection implements Listed {
   follow(snapshot: CompiledSnapshot): void {
     this.#revision = snapshot.revision
     const next = this.#policyUnder(snapshot)
-    const isRestricted = next.kind === 'http' && !next.isAdvisory
-    if (next.kind === 'deny' || next.kind === 'kafka' || (this.#isOpaque && isRestricted))
+    const isJudged = next.kind === 'http' || next.kind === 'kafka'
+    const isRestricted = isJudged && !next.isAdvisory
+    const isOther = isJudged && this.#protocol !== undefined && next.kind !== this.#protocol
+    if (next.kind === 'deny' || (isRestricted && (this.#isOpaque || isOther)))
       this.relay?.abort('POLICY_REVOKED')
     this.policy = next
   }
@@ -212,22 +247,50 @@ class EnforcedConnection implements Listed {
   }
 
   #judge(request: HttpRequest): Verdict {
-    if (this.policy.kind === 'kafka') return this.policy.unparseable
-    return this.policy.kind === 'http' ? this.policy.judge(request) : this.policy.verdict
+    const { policy } = this
+    if (policy.kind === 'http') return policy.judge(request)
+    return policy.kind === 'kafka' ? policy.unparseable : policy.verdict
+  }
+
+  /** Asks the policy in force. */
+  #kafkaJudge(): KafkaJudge {
+    return {
+      judge: (request, access) => {
+        const { policy } = this
+        if (policy.kind === 'kafka') return policy.judge.judge(request, access)
+        return policy.kind === 'http' ? policy.unparseable : policy.verdict
+      },
+      restrictsResources: (request) => {
+        const { policy } = this
+        if (policy.kind === 'kafka') return policy.judge.restrictsResources(request)
+        return policy.kind === 'http' ? !policy.unparseable.allowed : !policy.verdict.allowed
+      },
+    }
   }
 
   /** What would have ended a judged connection ended nothing here. */
-  #onObserved(exchange: HttpExchange): void {
-    const isOver = exchange.error === '' || isEndedByPeer(exchange.error)
-    if (isOver) return this.#onExchange(exchange)
+  #observed<Exchange extends Pick<HttpExchange, 'error' | 'verdict'>>(
+    exchange: Exchange,
+    unanswered: Partial<Exchange>,
+  ): Exchange {
+    if (exchange.error === '' || isEndedByPeer(exchange.error)) return exchange
     const { policy } = this
     const verdict = 'unparseable' in policy ? policy.unparseable : policy.verdict
-    this.#onExchange({ ...exchange, status: 0, responseBytes: 0, error: '', verdict })
+    return { ...exchange, ...unanswered, error: '', verdict }
   }
 
   #onExchange(exchange: HttpExchange): void {
     this.#enforcer.count(exchange)
+    this.#openLog().record(exchange, this.#revision)
+  }
+
+  #onKafkaExchange(exchange: KafkaExchange): void {
+    this.#enforcer.count(exchange)
+    this.#openLog().recordKafka(exchange, this.#revision)
+  }
+
+  #openLog(): ConnectionLog {
     this.#log ??= this.#enforcer.logConnection(this.#steered, this.#accepted)
-    this.#log.record(exchange, this.#revision)
+    return this.#log
   }
 }

@@ -9,6 +9,9 @@ const ENDED_BY_PEER: ReadonlySet<string> = new Set([
   'HTTP_BODY_TRUNCATED',
   'HTTP2_CLIENT_RESET',
   'HTTP2_SERVER_RESET',
+  'KAFKA_CONNECTION_LOST',
+  'KAFKA_UPSTREAM_CLOSED',
+  'KAFKA_REQUEST_TRUNCATED',
 ])
 
 export function isEndedByPeer(error: string): boolean {

@@ -2,6 +2,7 @@
 // A new table: export it from src/ as NAME_CODES or NAME_REASONS, add it here, run `npm run docs`.
 import { HTTP_CODES } from '../../src/l7rules/http1/codes.ts'
 import { HTTP2_CODES } from '../../src/l7rules/http2/codes.ts'
+import { KAFKA_CODES } from '../../src/l7rules/kafka/codes.ts'
 import { VERDICT_REASONS } from '../../src/l7rules/verdict.ts'
 import { ERROR_CODES } from '../../src/lib/errors.ts'
 import { REFUSAL_REASONS } from '../../src/proxy/connection.ts'
@@ -65,6 +66,13 @@ export const CODE_TABLES: readonly CodeTable[] = [
     introduction:
       'On a port with HTTP rules, beside the codes above, which HTTP/2 shares. In parentheses the error code that the client gets in RST_STREAM or GOAWAY; the latter carries the name of our code as debug data.',
     codes: Object.entries(HTTP2_CODES).map(([code, { error, text }]) => [`${code} (${error})`, text]),
+  },
+  {
+    name: 'KAFKA_CODES',
+    heading: 'Kafka that cannot be judged',
+    introduction:
+      'On a port with Kafka rules. Answers to earlier requests still reach the client, then the connection ends: the protocol has no error for what is no request.',
+    codes: entries(KAFKA_CODES),
   },
   {
     name: 'REFUSAL_REASONS',

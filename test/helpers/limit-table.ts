@@ -3,6 +3,7 @@
 import * as http1 from '../../src/l7rules/http1/limits.ts'
 import * as http2 from '../../src/l7rules/http2/limits.ts'
 import * as match from '../../src/l7rules/match/limits.ts'
+import * as kafka from '../../src/l7rules/kafka/limits.ts'
 import * as shared from '../../src/lib/limits.ts'
 import * as accessLog from '../../src/proxy/access-log-limits.ts'
 import { RELAY_LIMITS } from '../../src/proxy/relay-limits.ts'
@@ -81,6 +82,30 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
       MAX_REPEAT: 'Count of a repeat, and product of nested ones',
       MAX_NESTING: 'Levels of nesting',
       MAX_DFA_STATES: 'States that are kept; others take their place; no error',
+    },
+  },
+  {
+    heading: 'Kafka connections',
+    introduction: 'Beyond one of these the connection ends in its turn, unless another outcome is named.',
+    file: 'l7rules/kafka/limits.ts',
+    values: kafka,
+    meanings: {
+      MAX_REQUEST_BYTES: 'Request. `KAFKA_REQUEST_TOO_LARGE`',
+      MAX_HELD_BYTES:
+        'Request that is held until all that it touches is known. A Produce goes on while its topics are allowed; others: `KAFKA_HELD_TOO_LARGE`',
+      MAX_ELEMENTS: 'Topics, partitions and groups that a request names. `KAFKA_TOO_MANY_ELEMENTS`',
+      MAX_NAME_BYTES: 'Client id, topic, group, transactional id. `KAFKA_NAME_TOO_LONG`',
+      MAX_OUTSTANDING:
+        'Requests of a connection whose answers are due. Further ones are not read until the broker has answered; no error',
+      MAX_QUEUED_ANSWER_BYTES:
+        "Denials that wait for the broker's earlier answers. Further requests are not read until then; no error",
+      MAX_FILTERED_BYTES:
+        'What is left of an answer from which denied names were taken out. `KAFKA_RESPONSE_TOO_LARGE`',
+      JUDGE_TIMEOUT_MS:
+        'From the first byte of a request until all that it touches is known. `KAFKA_REQUEST_TIMEOUT`',
+      MAX_TOPIC_IDS: 'Topic ids of a cluster whose names a worker knows. The oldest is forgotten; no error',
+      MAX_SASL_TOKENS:
+        'Tokens after SaslHandshake v0, for mechanisms that set no number. What follows is read as a request',
     },
   },
   {

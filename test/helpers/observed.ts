@@ -55,7 +55,7 @@ function isMatch(flow: Flow, { from, to, port, fromPort, verdict, path, reason }
     (port === undefined || port === destinationPort) &&
     (fromPort === undefined || fromPort === sourcePort) &&
     (verdict === undefined || verdict === flow.verdict) &&
-    (path === undefined || flow.l7?.http.url.endsWith(path) === true) &&
+    (path === undefined || flow.l7?.http?.url.endsWith(path) === true) &&
     (reason === undefined || reason === flow.weir.reason)
   )
 }

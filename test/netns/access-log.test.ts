@@ -139,6 +139,6 @@ async function checkComplete(t: Test, files: readonly string[], sent: readonly s
     t.ok(linesOf([file]).length > 0, `${file} has lines`)
     t.match(readFileSync(file, 'utf8'), /\n$/)
   }
-  const logged = linesOf(files).map((flow) => flow.l7!.http.url.replace('http://server', ''))
+  const logged = linesOf(files).map((flow) => flow.l7!.http!.url.replace('http://server', ''))
   t.strictSame(logged.sort(), [...sent].sort(), 'each request once')
 }

@@ -194,7 +194,7 @@ function requestsOf(nginxLog: string): Named[] {
 async function recordsOf({ node }: Cluster<Pods>, played: readonly Played[]): Promise<Flow[]> {
   const { sentinel, destination } = played.at(-1)!
   const isLast = ({ l7, IP }: Flow): boolean =>
-    IP.destination === destination && l7!.http.url.endsWith(sentinel)
+    IP.destination === destination && l7?.http?.url.endsWith(sentinel) === true
   return waitFor(
     () => {
       const lines = readFileSync(join(node.workDir, 'access.log'), 'utf8').split('\n').slice(0, -1)
@@ -206,7 +206,7 @@ async function recordsOf({ node }: Cluster<Pods>, played: readonly Played[]): Pr
 }
 
 function named({ l7 }: Flow): Named {
-  const { method, url } = l7!.http
+  const { method, url } = l7!.http!
   const [, host = '', target = ''] = /^http:\/\/([^/*]*)(.*)$/.exec(url)!
   return { method, target, host }
 }

@@ -120,15 +120,15 @@ t.test('parts that are remembered follow what changes on a connection', async (t
 
 t.test('without a host the URL shows where the request went', async (t) => {
   t.equal(
-    parse(new ConnectionRecord(FACTS), exchange({ host: '' })).l7?.http.url,
+    parse(new ConnectionRecord(FACTS), exchange({ host: '' })).l7?.http?.url,
     'http://10.0.0.7:80/v1/request-landing',
   )
   const v6 = new ConnectionRecord({ ...FACTS, sourceAddress: 'fd00::3', destinationAddress: 'fd00::7' })
   const flow = parse(v6, exchange({ host: '' }))
-  t.equal(flow.l7?.http.url, 'http://[fd00::7]:80/v1/request-landing')
+  t.equal(flow.l7?.http?.url, 'http://[fd00::7]:80/v1/request-landing')
   t.equal(flow.IP.ipVersion, 'IPv6')
   parse(v6, exchange())
-  t.match(parse(v6, exchange({ host: '' })).l7?.http.url, /\[fd00::7\]/)
+  t.match(parse(v6, exchange({ host: '' })).l7?.http?.url, /\[fd00::7\]/)
 })
 
 t.test('outcomes', async (t) => {
@@ -208,9 +208,9 @@ t.test('any bytes of a request come back from the line', async (t) => {
             [
               flow.source,
               flow.destination,
-              flow.l7?.http.method,
-              flow.l7?.http.url,
-              flow.l7?.http.code,
+              flow.l7?.http?.method,
+              flow.l7?.http?.url,
+              flow.l7?.http?.code,
               flow.weir.rule,
             ],
             [source, destination, method, `http://${host}${path}`, status, rule],

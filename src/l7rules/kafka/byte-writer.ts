@@ -1,0 +1,64 @@
+// A buffer that grows. Numbers are in network order.
+
+export class ByteWriter {
+  #bytes: Buffer
+  #length = 0
+
+  constructor(capacity = 256) {
+    this.#bytes = Buffer.allocUnsafe(capacity)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was written; a view that the next write may change. */
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  int(value: number, bytes: 1 | 2 | 4): void {
+    this.#bytes.writeIntBE(value, this.#grow(bytes), bytes)
+  }
+
+  int64(value: number): void {
+    this.#bytes.writeBigInt64BE(BigInt(value), this.#grow(8))
+  }
+
+  /** Unsigned, of up to 32 bits. */
+  varint(value: number): void {
+    let rest = value
+    while (rest > 0x7f) {
+      this.#bytes[this.#grow(1)] = (rest & 0x7f) | 0x80
+      rest >>>= 7
+    }
+    this.#bytes[this.#grow(1)] = rest
+  }
+
+  raw(data: Uint8Array, start = 0, end = data.length): void {
+    const at = this.#grow(end - start)
+    this.#bytes.set(start === 0 && end === data.length ? data : data.subarray(start, end), at)
+  }
+
+  zeros(bytes: number): void {
+    const at = this.#grow(bytes)
+    this.#bytes.fill(0, at, at + bytes)
+  }
+
+  /** Forget what stands behind. */
+  truncate(length: number): void {
+    this.#length = length
+  }
+
+  /** @returns where the new bytes begin. */
+  #grow(bytes: number): number {
+    const at = this.#length
+    this.#length += bytes
+    if (this.#length > this.#bytes.length) {
+      const bigger = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2))
+      bigger.set(this.#bytes.subarray(0, at))
+      this.#bytes = bigger
+    }
+    return at
+  }
+}
