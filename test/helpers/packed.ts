@@ -17,13 +17,19 @@ interface Lock {
 }
 
 /** `npm pack`, which builds first. @returns path of the file */
-export async function pack(directory: string): Promise<string> {
+export function pack(directory: string): Promise<string> {
+  return packWith(['--foreground-scripts=false'], directory)
+}
+
+/** Of what is built already, as it is where tests run. */
+export function packBuilt(directory: string): Promise<string> {
+  return packWith(['--ignore-scripts'], directory)
+}
+
+async function packWith(options: readonly string[], directory: string): Promise<string> {
   mkdirSync(directory, { recursive: true })
-  const { stdout } = await npm(
-    ['pack', '--foreground-scripts=false', '--pack-destination', directory],
-    packageRoot(),
-    PACK_TIMEOUT_MS,
-  )
+  const command = ['pack', ...options, '--pack-destination', directory]
+  const { stdout } = await npm(command, packageRoot(), PACK_TIMEOUT_MS)
   return join(directory, stdout.toString().trim())
 }
 
