@@ -1,5 +1,5 @@
 // What is measured.
-import { DENIED_PATH, GRPC_PATH, LARGE_PATH, type RuleCount, SMALL_PATH } from './rules.ts'
+import { DENIED_PATH, GRPC_CHAT_PATH, GRPC_PATH, LARGE_PATH, type RuleCount, SMALL_PATH } from './rules.ts'
 
 export interface Case {
   readonly name: string
@@ -18,8 +18,10 @@ export interface Case {
   readonly isHalfDenied?: boolean
   /** All requests are denied; otherwise all succeed. */
   readonly isDenied?: boolean
-  /** Connections that only exist; no load. */
+  /** Connections that only exist, or streams that `areOpen`; no load. */
   readonly isIdle?: boolean
+  /** Streams that carried a message and wait for the next one, which never comes. */
+  readonly areOpen?: boolean
   /** Left out of a quick run. */
   readonly isThorough?: boolean
 }
@@ -90,6 +92,24 @@ export const HTTP2_CASES: readonly Case[] = [
   { ...onHttp2('h2-half-denied-8x16', 'half denied', 8, 16), isHalfDenied: true },
   { ...onHttp2('grpc-64x1', 'unary gRPC', 64, 1), path: GRPC_PATH, isGrpc: true },
   { ...onHttp2('grpc-8x16', 'unary gRPC', 8, 16), path: GRPC_PATH, isGrpc: true },
+  {
+    name: 'h2-idle',
+    title: '10,000 idle HTTP/2 connections',
+    connections: 10_000,
+    streams: 1,
+    path: SMALL_PATH,
+    isIdle: true,
+  },
+  {
+    name: 'h2-idle-streams',
+    title: '10,000 idle gRPC streams on 100 connections',
+    connections: 100,
+    streams: 100,
+    path: GRPC_CHAT_PATH,
+    isGrpc: true,
+    isIdle: true,
+    areOpen: true,
+  },
 ]
 
 export const SUITES = { http1: HTTP1_CASES, http2: HTTP2_CASES } as const

@@ -1,4 +1,5 @@
-// Many connections that made one request each and then do nothing: what does each cost the proxy in memory?
+// Many connections, or streams, that carried something once and then do nothing: what does each cost the proxy in
+// memory?
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
@@ -15,14 +16,14 @@ const WARM_SHARE = 0.4
 /** When the numbers need not be exact. */
 const BRIEF_REST_MS = 1000
 
-export async function holdIdle(
-  variant: Variant,
-  load: Load,
-  isBrief: boolean,
-): Promise<{ readonly rssBytes: number; readonly pairBytes: number }> {
-  const { host, port } = variant.targetOf(load)
-  const client = join(packageRoot(), 'dist', 'bench', 'e2e', 'idle-client.js')
-  const command = [process.execPath, client, host, String(port), load.path]
+export interface IdleMemory {
+  readonly rssBytes: number
+  /** What each connection pair, or each stream, adds. */
+  readonly bytesOfOne: number
+}
+
+export async function holdIdle(variant: Variant, load: Load, isBrief: boolean): Promise<IdleMemory> {
+  const command = [process.execPath, ...clientOf(variant, load)]
   const child = variant.client.spawn(onOthersCore(command), { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   const open = async (count: number): Promise<number> => {
@@ -34,12 +35,27 @@ export async function holdIdle(
     return sum(variant.pids.map(rssBytesOf))
   }
   try {
-    const count = Math.min(load.connections, maxPairs())
+    const count = countOf(load)
     const warm = Math.round(count * WARM_SHARE)
     const before = await open(warm)
     const rssBytes = await open(count - warm)
-    return { rssBytes, pairBytes: (rssBytes - before) / (count - warm) }
+    return { rssBytes, bytesOfOne: (rssBytes - before) / (count - warm) }
   } finally {
     await endProcess(child)
   }
+}
+
+/** Program and arguments. */
+function clientOf(variant: Variant, { path, ...load }: Load): string[] {
+  const { host, port } = variant.targetOf({ path, ...load })
+  const directory = join(packageRoot(), 'dist', 'bench', 'e2e')
+  const target = [host, String(port), path]
+  if (load.streams === undefined) return [join(directory, 'idle-client.js'), ...target]
+  const client = join(directory, 'idle-http2-client.js')
+  if (load.areOpen !== true) return [client, 'connections', ...target]
+  return [client, 'streams', ...target, String(load.connections)]
+}
+
+function countOf({ connections, streams = 1, areOpen }: Load): number {
+  return areOpen === true ? connections * streams : Math.min(connections, maxPairs())
 }

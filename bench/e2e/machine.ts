@@ -34,6 +34,7 @@ export function describeMachine(envoy: string | undefined): Machine {
       haproxy: versionOf('haproxy', '-v'),
       nginx: versionOf('nginx', '-v'),
       wrk: versionOf('wrk', '-v'),
+      h2load: versionOf('h2load', '--version'),
       ...(envoy === undefined ? {} : { envoy: versionOf(envoy, '--version') }),
     },
   }

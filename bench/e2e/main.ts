@@ -22,6 +22,7 @@ const MEASURES = [
   'p99Us',
   'rssBytes',
   'idlePairBytes',
+  'idleStreamBytes',
 ] as const satisfies readonly (keyof Sample)[]
 
 export async function runBench(options: Options): Promise<void> {
@@ -45,7 +46,7 @@ export async function runBench(options: Options): Promise<void> {
     join(out, `${options.suite}.json`),
     `${JSON.stringify({ machine, rounds, seconds, rows }, null, 2)}\n`,
   )
-  writeFileSync(join(out, `${options.suite}.svg`), drawChart(cases, all, machine))
+  writeFileSync(join(out, `${options.suite}.svg`), drawChart(options.suite, cases, all, machine))
   console.log(`\nwritten: ${join(out, `${options.suite}.json`)} and ${options.suite}.svg`)
 }
 

@@ -18,6 +18,8 @@ export interface Sample {
   readonly rssBytes: number | null
   /** Memory that each of many idle connection pairs adds. */
   readonly idlePairBytes: number | null
+  /** Memory that each of many idle streams adds, over the same connections. */
+  readonly idleStreamBytes: number | null
 }
 
 /** Sockets of the run before are closed, and the log is written, by then. */
@@ -54,11 +56,12 @@ async function measureLoad(variant: Variant, test: Case, seconds: number): Promi
     p99Us: result.p99Us,
     rssBytes: variant.pids.length === 0 ? null : sum(variant.pids.map(rssBytesOf)),
     idlePairBytes: null,
+    idleStreamBytes: null,
   }
 }
 
 async function measureIdle(variant: Variant, test: Case, isBrief: boolean): Promise<Sample> {
-  const { rssBytes, pairBytes } = await holdIdle(variant, test, isBrief)
+  const { rssBytes, bytesOfOne } = await holdIdle(variant, test, isBrief)
   return {
     rps: null,
     cpuUsPerRequest: null,
@@ -66,6 +69,7 @@ async function measureIdle(variant: Variant, test: Case, isBrief: boolean): Prom
     p50Us: null,
     p99Us: null,
     rssBytes,
-    idlePairBytes: pairBytes,
+    idlePairBytes: test.areOpen === true ? null : bytesOfOne,
+    idleStreamBytes: test.areOpen === true ? bytesOfOne : null,
   }
 }

@@ -11,7 +11,7 @@ export function resultTable(cases: readonly Case[], all: readonly Measured[]): s
     const rows = all.filter((measured) => measured.case === test.name)
     if (rows.length === 0) continue
     lines.push('', test.title)
-    lines.push(test.isIdle === true ? idleTable(rows) : loadTable(rows))
+    lines.push(test.isIdle === true ? idleTable(test, rows) : loadTable(rows))
   }
   return lines.join('\n')
 }
@@ -49,13 +49,15 @@ function loadTable(rows: readonly Measured[]): string {
   return align(table, 1)
 }
 
-function idleTable(rows: readonly Measured[]): string {
-  const table = [['  proxy', 'RSS MB', 'bytes per pair']]
+function idleTable({ areOpen }: Case, rows: readonly Measured[]): string {
+  const [what, measure] =
+    areOpen === true ? (['stream', 'idleStreamBytes'] as const) : (['pair', 'idlePairBytes'] as const)
+  const table = [['  proxy', 'RSS MB', `bytes per ${what}`]]
   for (const row of rows) {
     table.push([
       `  ${row.proxy}`,
       number((medianOf(row, 'rssBytes') ?? 0) / 1e6),
-      number(medianOf(row, 'idlePairBytes')),
+      number(medianOf(row, measure)),
     ])
   }
   return align(table, 1)

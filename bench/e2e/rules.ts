@@ -31,6 +31,8 @@ export const GRPC: RuleSet = {
   isHttp2: true,
 }
 export const GRPC_PATH = '/test.Echo/Unary'
+/** Echoes each message of a stream that the client ends. */
+export const GRPC_CHAT_PATH = '/test.Echo/Chat'
 
 const SIZED: Readonly<Record<RuleCount, RuleSet>> = {
   1: sized(8001, 1),

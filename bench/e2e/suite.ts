@@ -3,7 +3,7 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { type Case, SUITES } from './cases.ts'
 import { measure, type Sample, warmUp } from './measure.ts'
 import { type Options } from './options.ts'
-import { MAIN, RULE_SETS, type RuleSet } from './rules.ts'
+import { MAIN, RULE_SETS, type RuleSet, ruleSetOf } from './rules.ts'
 import { Stage } from './stage.ts'
 import { type Measured } from './statistics.ts'
 import { direct } from './variants/direct.ts'
@@ -80,7 +80,8 @@ export async function runSuite(options: Options, say: (line: string) => void): P
     for (const test of tests.filter(({ isIdle }) => isIdle === true)) {
       say(test.title)
       for (const entry of entries) {
-        await withVariants([entry], stages, [MAIN], async ([variant]) => {
+        const sets = [...new Set([MAIN, ruleSetOf(test)])]
+        await withVariants([entry], stages, sets, async ([variant]) => {
           if (variant!.canDo(test)) record(test, entry.name, await measure(variant!, test, options))
         })
       }

@@ -1,5 +1,5 @@
 // A bar chart by hand: CPU per request of each proxy, per case.
-import { type Case } from './cases.ts'
+import { type Case, type Suite } from './cases.ts'
 import { type Machine } from './machine.ts'
 import { type Measured, medianOf } from './statistics.ts'
 
@@ -20,7 +20,14 @@ const COLOURS: Readonly<Record<string, string>> = {
   'weir-other': '#555555',
 }
 
-export function drawChart(cases: readonly Case[], all: readonly Measured[], machine: Machine): string {
+const PROTOCOLS: Readonly<Record<Suite, string>> = { http1: 'HTTP/1.1', http2: 'HTTP/2 and gRPC' }
+
+export function drawChart(
+  suite: Suite,
+  cases: readonly Case[],
+  all: readonly Measured[],
+  machine: Machine,
+): string {
   const parts: string[] = []
   let y = TOP
   for (const test of cases) {
@@ -45,7 +52,7 @@ export function drawChart(cases: readonly Case[], all: readonly Measured[], mach
     text(
       16,
       28,
-      'HTTP/1.1: CPU time of the proxy per request, in microseconds',
+      `${PROTOCOLS[suite]}: CPU time of the proxy per request, in microseconds`,
       'font-size="17" font-weight="600"',
     ),
     text(
