@@ -44,7 +44,13 @@ export class Attachments {
 }
 
 function hasFilters(device: string): boolean {
-  return ['ingress', 'egress'].some(
-    (direction) => (runJson('tc', 'filter', 'show', 'dev', device, direction) as unknown[]).length > 0,
-  )
+  const has = (direction: string): boolean =>
+    (runJson('tc', 'filter', 'show', 'dev', device, direction) as unknown[]).length > 0
+  try {
+    return has('ingress') || has('egress')
+  } catch (error) {
+    // It has vanished since: a container's device goes while its container is being forgotten.
+    if (interfaceIndex(device) === 0) return false
+    throw error
+  }
 }

@@ -71,7 +71,7 @@ export interface Datapath {
   /**
    * From now on, and also without us: container ports of bridges that belong to no endpoint are closed, but for
    * `elsewhere` (interface indexes).
-   * @throws WeirError KERNEL_UNSUPPORTED, KERNEL_CALL_FAILED
+   * @throws WeirError KERNEL_UNSUPPORTED
    */
   closeUnknownPorts(elsewhere: readonly number[]): void
   /** Endpoints that an earlier instance left in the kernel. */

@@ -243,7 +243,9 @@ class KernelDatapath implements Datapath {
     else {
       const added = elsewhere.filter((ifindex) => !before.includes(ifindex))
       const removed = before.filter((ifindex) => !elsewhere.includes(ifindex))
-      if (added.length + removed.length > 0) changeElsewhere(added, removed)
+      const isChanged = added.length + removed.length > 0
+      // Somebody may have flushed the rules of others.
+      if (isChanged && !changeElsewhere(added, removed)) installPortGate(elsewhere)
     }
     this.elsewhere = elsewhere
   }

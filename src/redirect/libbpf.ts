@@ -168,6 +168,7 @@ export const EEXIST = constants.errno.EEXIST
 export const ENOSPC = constants.errno.ENOSPC
 export const E2BIG = constants.errno.E2BIG
 export const EINVAL = constants.errno.EINVAL
+export const ENODEV = constants.errno.ENODEV
 
 /** The error for a failed call, with a mend where the errno tells one. */
 export function kernelError(operation: string, errno: number): WeirError {

@@ -72,15 +72,11 @@ function apply(args: readonly string[], elsewhere: readonly number[]): void {
   }
 }
 
-/** @throws WeirError KERNEL_CALL_FAILED */
-export function changeElsewhere(added: readonly number[], removed: readonly number[]): void {
+/** False when the rules are not (or no longer) what the change is about. */
+export function changeElsewhere(added: readonly number[], removed: readonly number[]): boolean {
   const line = (verb: string, indexes: readonly number[]): string =>
     indexes.length === 0 ? '' : `${verb} element ${TABLE} elsewhere { ${indexes.join(', ')} }\n`
-  try {
-    nft(['-f', '-'], line('delete', removed) + line('add', added))
-  } catch (error) {
-    throw new WeirError('KERNEL_CALL_FAILED', `change table ${TABLE}: ${nftMessage(error)}`, { cause: error })
-  }
+  return tryNft(['-f', '-'], line('delete', removed) + line('add', added)) !== undefined
 }
 
 export function hasPortGate(): boolean {
@@ -107,9 +103,9 @@ function nft(args: readonly string[], input = ''): string {
   return execFileSync('nft', args, { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] })
 }
 
-function tryNft(args: readonly string[]): string | undefined {
+function tryNft(args: readonly string[], input = ''): string | undefined {
   try {
-    return nft(args)
+    return nft(args, input)
   } catch {
     return undefined
   }

@@ -4,6 +4,7 @@ import {
   check,
   EEXIST,
   EINVAL,
+  ENODEV,
   ENOENT,
   libbpf,
   TC_HOOK_BYTES,
@@ -95,7 +96,7 @@ export function attachedProgram(ifindex: number, direction: TcDirection): string
 export function detachTc(ifindex: number, direction: TcDirection): boolean {
   if (attachedProgram(ifindex, direction) === undefined) return false
   const result = libbpf().tcDetach(hook(ifindex, ATTACH_POINT[direction]), slot({})) as number
-  if (result === -ENOENT || result === -EINVAL) return false
+  if (isAbsent(result)) return false
   check(`detach program from tc ${direction} of interface ${ifindex}`, result)
   return true
 }
@@ -103,5 +104,10 @@ export function detachTc(ifindex: number, direction: TcDirection): boolean {
 /** Remove the clsact qdisc with all its filters: only for one that we created and that nobody else uses. */
 export function destroyClsact(ifindex: number): void {
   const result = libbpf().tcHookDestroy(hook(ifindex, ATTACH_POINT.ingress | ATTACH_POINT.egress)) as number
-  if (result !== -ENOENT && result !== -EINVAL) check(`remove clsact qdisc of interface ${ifindex}`, result)
+  if (!isAbsent(result)) check(`remove clsact qdisc of interface ${ifindex}`, result)
+}
+
+/** Nothing to remove: no such qdisc, filter or, since a moment ago, device. */
+function isAbsent(result: number): boolean {
+  return [-ENOENT, -EINVAL, -ENODEV].includes(result)
 }
