@@ -35,6 +35,7 @@ const TO_TEST = [
   { what: 'nft', tools: ['nft'], packages: ['nftables'] },
   { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },
   { what: 'iptables', tools: ['iptables'], packages: ['iptables'] },
+  { what: 'systemd-nspawn', tools: ['systemd-nspawn'], packages: ['systemd-container'] },
   { what: 'kcat', tools: ['kcat', 'kafkacat'], packages: ['kcat', 'kafkacat'] },
   {
     what: 'java >= 17 (optional)',

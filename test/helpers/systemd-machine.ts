@@ -90,8 +90,9 @@ export class SystemdMachine {
   }
 
   exec(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid']
-    return runCommand(['nsenter', `--target=${this.#leader}`, ...namespaces, '--', ...command], options)
+    const enter = ['nsenter', `--target=${this.#leader}`, '--mount', '--uts', '--ipc', '--net', '--pid', '--']
+    // The test runner tells Node.js to load modules that the machine need not have.
+    return runCommand([...enter, 'env', '--unset=NODE_OPTIONS', ...command], options)
   }
 
   /** Of a unit, e.g. `MainPID`. */

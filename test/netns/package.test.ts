@@ -26,7 +26,14 @@ if (canRunPrivileged(t)) {
     t.test('what is in it', async (t) => {
       const contents = await contentsOf(tarball)
       const beside = contents.filter((path) => !/^(dist\/src|dist\/bpf|proto|LICENSES|docs)\//.test(path))
-      t.strictSame(beside.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
+      t.strictSame(beside.sort(), [
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'SECURITY.md',
+        'docker/weir.service',
+        'package.json',
+      ])
       const inFolder = (folder: string): string[] =>
         contents
           .flatMap((path) => (path.startsWith(`${folder}/`) ? [path.slice(folder.length + 1)] : []))
