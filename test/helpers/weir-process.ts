@@ -205,6 +205,11 @@ export function weirCli(
   return node.exec([...EXECUTABLE, ...args, '--state-dir', node.stateDir], options)
 }
 
+/** Fits lines about an endpoint on that device. */
+export function tellsOfDevice(msg: string, device: string): (line: LogLine) => boolean {
+  return (line) => line.msg === msg && (line['devices'] as readonly string[]).includes(device)
+}
+
 /** The same outside of any namespace, without `--state-dir`. */
 export function weirCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   return runCommand([process.execPath, MAIN, ...args], options)

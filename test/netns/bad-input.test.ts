@@ -11,7 +11,7 @@ import { addressesOf, NodeNamespace, urlOf } from '../helpers/node-namespace.ts'
 import { dropsOf, statusOf } from '../helpers/observed.ts'
 import { canRunPrivileged } from '../helpers/privileges.ts'
 import { listenAndEcho, tryDial } from '../helpers/tcp.ts'
-import { endpointOf, MAIN, WeirProcess } from '../helpers/weir-process.ts'
+import { endpointOf, MAIN, tellsOfDevice, WeirProcess } from '../helpers/weir-process.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const SHORT_MS = 200
@@ -139,7 +139,7 @@ if (canRunPrivileged(t)) {
       t.match(problems, [/^endpoint default\/late is waiting-for-device: .*lxc-late.*as soon as/])
       t.equal(endpointsTotal - endpointsReady, 1)
       node.addPod({ name: 'late', v4: '10.244.0.251', v6: 'fd00:244::251' })
-      await weir.waitForLog(({ msg, device }) => msg === 'endpoint attached' && device === 'lxc-late', {
+      await weir.waitForLog(tellsOfDevice('endpoint attached', 'lxc-late'), {
         what: 'that the endpoint is attached',
       })
       t.strictSame((await statusOf(weir)).problems, [])

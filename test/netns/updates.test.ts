@@ -12,7 +12,7 @@ import { canRunPrivileged } from '../helpers/privileges.ts'
 import { RawHttpClient } from '../helpers/raw-http.ts'
 import { steadyRequests } from '../helpers/steady-requests.ts'
 import { connected, type EchoListener, listenAndEcho, tryDial } from '../helpers/tcp.ts'
-import { endpointOf } from '../helpers/weir-process.ts'
+import { endpointOf, tellsOfDevice } from '../helpers/weir-process.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const SHORT_MS = 300
@@ -148,13 +148,13 @@ if (canRunPrivileged(t)) {
 
     t.test('a device that goes and comes back is enforced again', async (t) => {
       node.disconnect(server)
-      await weir.waitForLog(({ msg, device }) => msg === 'device gone' && device === server.device, {
+      await weir.waitForLog(tellsOfDevice('device gone', server.device), {
         what: 'that the device is gone',
       })
       const listed = (await weir.cli(['endpoint', 'list'])).stdout.toString()
       t.match(listed, /default\/server .*waiting-for-device/)
       node.connect(server)
-      await weir.waitForLog(({ msg, device }) => msg === 'endpoint attached' && device === server.device, {
+      await weir.waitForLog(tellsOfDevice('endpoint attached', server.device), {
         what: 'that the endpoint is attached',
       })
       await set(allowing(web('/public')))
