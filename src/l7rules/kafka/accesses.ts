@@ -185,19 +185,18 @@ function coordinator(value: Value, type: Value): KafkaAccess {
 }
 
 // ConfigResource.Type and ResourceType of the Java client, which agree where both have a meaning.
-const ANY = 1
 const TOPIC = 2
 const GROUP = 3
 const TRANSACTIONAL_ID = 5
 const GROUP_SETTINGS = 32
+/** Broker or cluster, delegation token, user, logger of a broker, metrics of clients: nothing that rules know. */
+const OTHERS: readonly Value[] = [4, 6, 7, 8, 16]
 const LITERAL = 3
 
-/** What settings or access rules of the broker are about. Others than these touch nothing that rules know. */
+/** What settings or access rules of the broker are about. Of a type that is not known it may be anything. */
 export function resourceAccess(value: Value, { resourceType, patternType = LITERAL }: Node): KafkaAccess {
   const name = typeof value === 'string' && patternType === LITERAL ? value : UNTOLD
   switch (resourceType) {
-    case ANY:
-      return { isUnread: true }
     case TOPIC:
       return { topic: name }
     case GROUP:
@@ -206,6 +205,6 @@ export function resourceAccess(value: Value, { resourceType, patternType = LITER
     case TRANSACTIONAL_ID:
       return { transactionalId: name }
     default:
-      return {}
+      return OTHERS.includes(resourceType) ? {} : { isUnread: true }
   }
 }

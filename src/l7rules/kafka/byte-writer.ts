@@ -18,21 +18,24 @@ export class ByteWriter {
   }
 
   int(value: number, bytes: 1 | 2 | 4): void {
-    this.#bytes.writeIntBE(value, this.#grow(bytes), bytes)
+    // Growing exchanges the buffer: first.
+    const at = this.#grow(bytes)
+    this.#bytes.writeIntBE(value, at, bytes)
   }
 
   int64(value: number): void {
-    this.#bytes.writeBigInt64BE(BigInt(value), this.#grow(8))
+    const at = this.#grow(8)
+    this.#bytes.writeBigInt64BE(BigInt(value), at)
   }
 
   /** Unsigned, of up to 32 bits. */
   varint(value: number): void {
     let rest = value
     while (rest > 0x7f) {
-      this.#bytes[this.#grow(1)] = (rest & 0x7f) | 0x80
+      this.int(((rest & 0x7f) | 0x80) - 0x100, 1)
       rest >>>= 7
     }
-    this.#bytes[this.#grow(1)] = rest
+    this.int(rest, 1)
   }
 
   raw(data: Uint8Array, start = 0, end = data.length): void {

@@ -146,9 +146,9 @@ export class Responses {
     let i = start
     for (;;) {
       const outcome = walker.advance(b, i, end)
-      if (outcome === FAILED) return this.#unreadable(i, end)
       this.#take(b, i, walker.position)
       i = walker.position
+      if (outcome === FAILED) return this.#unreadable(i, end)
       if (connection.isDead || edit === undefined || outcome === MORE) return i
       if (outcome === ELEMENT) this.#element(edit, walker)
       else if (outcome === DONE) {
