@@ -32,37 +32,37 @@ class KafkaRuleSet implements CompiledKafkaRules {
   }
 
   evaluate(request: KafkaRequest, access: KafkaAccess): number {
-    if (access.isUnread === true) return this.#indexOfUnread().first(request, NOTHING)
+    if (access.isUnread === true) return this.#indexOfUnread().first(request, UNREAD)
     const shape = shapeOf(access)
     const index = (this.#indexes[shape] ??= this.#indexOf(access))
     return index.first(request, access)
   }
 
   #indexOf(access: KafkaAccess): RuleIndex {
-    const ignored = RESOURCES.filter((name) => access[name === 'topicPrefix' ? 'topic' : name] === undefined)
-    return new RuleIndex(this.#rules.map((rule) => without(rule, ignored)))
+    const counting = CONDITIONS.filter((name) => {
+      if (name === 'clientId') return true
+      return access[name === 'topicPrefix' ? 'topic' : name] !== undefined
+    })
+    return new RuleIndex(this.#rules, counting)
   }
 
   #indexOfUnread(): RuleIndex {
     const restricts = (rule: KafkaRule): boolean => RESOURCES.some((name) => rule[name] !== undefined)
-    this.#unread ??= new RuleIndex(this.#rules.map((rule) => (restricts(rule) ? undefined : rule)))
+    this.#unread ??= new RuleIndex(
+      this.#rules.map((rule) => (restricts(rule) ? undefined : rule)),
+      ['clientId'],
+    )
     return this.#unread
   }
 }
 
-const NOTHING: KafkaAccess = {}
+/** Of what is compared with it no condition is left. */
+const UNREAD: KafkaAccess = {}
 
 function shapeOf({ topic, group, transactionalId }: KafkaAccess): number {
   return (
     (topic === undefined ? 0 : 1) | (group === undefined ? 0 : 2) | (transactionalId === undefined ? 0 : 4)
   )
-}
-
-function without(rule: KafkaRule, ignored: readonly Condition[]): KafkaRule {
-  if (ignored.every((name) => rule[name] === undefined)) return rule
-  return Object.fromEntries(
-    Object.entries(rule).filter(([name]) => !ignored.includes(name as Condition)),
-  ) as unknown as KafkaRule
 }
 
 interface Candidate {
@@ -71,7 +71,7 @@ interface Candidate {
   readonly index: number
 }
 
-/** The first of some rules that covers an access, all of whose conditions count. */
+/** The first of some rules that covers an access of one shape. */
 class RuleIndex {
   readonly #byTopic = new Map<string, Candidate[]>()
   readonly #byGroup = new Map<string, Candidate[]>()
@@ -81,11 +81,14 @@ class RuleIndex {
   /** What hangs on nothing. */
   readonly #rest: Candidate[] = []
 
-  /** @param rules undefined = one that covers nothing. */
-  constructor(rules: readonly (KafkaRule | undefined)[]) {
-    const candidates = distinct(rules)
-    const users = countUsers(candidates)
-    for (const candidate of candidates) this.#hang(candidate, users)
+  /**
+   * @param rules undefined = one that covers nothing.
+   * @param counting conditions on what accesses of this shape have.
+   */
+  constructor(rules: readonly (KafkaRule | undefined)[], counting: readonly Condition[]) {
+    const candidates = distinct(rules, counting)
+    const users = counting.map((name) => countUsers(candidates, name))
+    for (const candidate of candidates) this.#hang(candidate, rarest(candidate.rule, counting, users))
   }
 
   first(request: KafkaRequest, access: KafkaAccess): number {
@@ -104,17 +107,13 @@ class RuleIndex {
     return search.found
   }
 
-  #hang(candidate: Candidate, users: ReadonlyMap<string, number>): void {
+  #hang(candidate: Candidate, condition: Condition | undefined): void {
     const { rule } = candidate
-    const sharing = (name: Condition): number => users.get(keyOf(name, rule)) ?? 0
-    const [rarest] = CONDITIONS.filter((name) => rule[name] !== undefined).sort(
-      (a, b) => sharing(a) - sharing(b),
-    )
-    if (rarest === undefined) this.#rest.push(candidate)
-    else if (rarest === 'topicPrefix') {
+    if (condition === undefined) this.#rest.push(candidate)
+    else if (condition === 'topicPrefix') {
       const prefix = rule.topicPrefix ?? ''
       if (!isBytes(prefix) || !this.#byPrefix.add(prefix, candidate)) this.#rest.push(candidate)
-    } else append(this.#mapOf(rarest), rule[rarest] ?? '', candidate)
+    } else append(this.#mapOf(condition), rule[condition] ?? '', candidate)
   }
 
   #mapOf(condition: Exclude<Condition, 'topicPrefix'>): Map<string, Candidate[]> {
@@ -154,30 +153,40 @@ class Search {
   }
 }
 
+/** What the access does not have is no condition on it. */
 function covers(rule: KafkaRule, request: KafkaRequest, access: KafkaAccess): boolean {
+  const { topic, group, transactionalId } = access
   return (
     rule.apiKeys?.includes(request.apiKey) !== false &&
-    isOrAny(rule.apiVersion, request.apiVersion) &&
-    isOrAny(rule.clientId, request.clientId) &&
-    isOrAny(rule.topic, access.topic) &&
-    isOrAny(rule.group, access.group) &&
-    isOrAny(rule.transactionalId, access.transactionalId) &&
-    (rule.topicPrefix === undefined || access.topic?.startsWith(rule.topicPrefix) === true)
+    isMet(rule.apiVersion, request.apiVersion) &&
+    isMet(rule.clientId, request.clientId) &&
+    isMet(rule.topic, topic) &&
+    isMet(rule.group, group) &&
+    isMet(rule.transactionalId, transactionalId) &&
+    (rule.topicPrefix === undefined || topic === undefined || topic.startsWith(rule.topicPrefix))
   )
 }
 
-function isOrAny<T>(wanted: T | undefined, value: T | undefined): boolean {
-  return wanted === undefined || wanted === value
+function isMet<T>(wanted: T | undefined, value: T | undefined): boolean {
+  return wanted === undefined || value === undefined || wanted === value
 }
 
 /** Of rules that say the same the first. */
-function distinct(rules: readonly (KafkaRule | undefined)[]): Candidate[] {
+function distinct(
+  rules: readonly (KafkaRule | undefined)[],
+  counting: readonly Condition[],
+): readonly Candidate[] {
   const seen = new Set<string>()
+  /** Rules of a role share their list. */
+  const lists = new Map<readonly number[] | undefined, string>()
   const candidates: Candidate[] = []
   rules.forEach((rule, index) => {
     if (rule === undefined) return
     const { apiKeys, apiVersion } = rule
-    const key = JSON.stringify([apiKeys, apiVersion, ...CONDITIONS.map((name) => rule[name])])
+    let key = lists.get(apiKeys)
+    if (key === undefined) lists.set(apiKeys, (key = apiKeys === undefined ? '' : `[${apiKeys.join()}]`))
+    key += ` ${apiVersion ?? ''}`
+    for (const name of counting) key += ` ${rule[name] === undefined ? '' : JSON.stringify(rule[name])}`
     if (seen.has(key)) return
     seen.add(key)
     candidates.push({ rule, index })
@@ -185,20 +194,32 @@ function distinct(rules: readonly (KafkaRule | undefined)[]): Candidate[] {
   return candidates
 }
 
-function countUsers(candidates: readonly Candidate[]): ReadonlyMap<string, number> {
+function countUsers(candidates: readonly Candidate[], name: Condition): ReadonlyMap<string, number> {
   const users = new Map<string, number>()
   for (const { rule } of candidates) {
-    for (const name of CONDITIONS) {
-      if (rule[name] === undefined) continue
-      const key = keyOf(name, rule)
-      users.set(key, (users.get(key) ?? 0) + 1)
-    }
+    const value = rule[name]
+    if (value !== undefined) users.set(value, (users.get(value) ?? 0) + 1)
   }
   return users
 }
 
-function keyOf(name: Condition, rule: KafkaRule): string {
-  return `${name} ${rule[name] ?? ''}`
+/** @param users of each condition, by value. */
+function rarest(
+  rule: KafkaRule,
+  counting: readonly Condition[],
+  users: readonly ReadonlyMap<string, number>[],
+): Condition | undefined {
+  let best: Condition | undefined
+  let fewest = Infinity
+  counting.forEach((name, i) => {
+    const value = rule[name]
+    const sharing = value === undefined ? Infinity : (users[i]?.get(value) ?? 0)
+    if (sharing < fewest) {
+      best = name
+      fewest = sharing
+    }
+  })
+  return best
 }
 
 /** What the trie takes. No topic that a broker has begins with anything else. */

@@ -13,9 +13,12 @@ export interface Case {
   readonly world?: Readonly<Record<string, WorldEndpoint>>
   /**
    * `A<B:80` = ingress of A from B; `A>B:80` = egress of A to B. Then allow, deny or redirect; with a request
-   * (`GET /x`, `GET /x X-A=1`): ok or 403 as the proxy answers.
+   * (`GET /x`, `GET /x X-A=1`): ok or 403 as the proxy answers; with one of Kafka (`fetch`, `fetch topic group=g
+   * client=c`): ok or unauthorized.
    */
-  readonly flows: Readonly<Record<string, 'allow' | 'audit' | 'deny' | 'redirect' | 'ok' | '403'>>
+  readonly flows: Readonly<
+    Record<string, 'allow' | 'audit' | 'deny' | 'redirect' | 'ok' | '403' | 'unauthorized'>
+  >
 }
 
 export const A = { endpointSelector: { matchLabels: { name: 'A' } } }

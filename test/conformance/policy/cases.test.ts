@@ -1,9 +1,12 @@
 // The meaning of CiliumNetworkPolicy, one case per row. Numbers are those of the case list that the project
 // keeps for all implementations; a letter marks a variation. A, B, C live in namespace n; M in namespace m.
 import t from 'tap'
+import { kafkaApiKey } from '../../../src/policy/kafka-apis.ts'
 import { formatProblems } from '../../../src/policy/problem.ts'
+import type { KafkaAsk } from '../../helpers/policy-simulation.ts'
 import { parse, policyText, PolicyWorld } from '../../helpers/policy-world.ts'
 import { A, documentText, http, META, peer, tcp, type Case } from './case.ts'
+import { KAFKA_CASES } from './kafka-cases.ts'
 import { KUBERNETES_CASES } from './kubernetes-cases.ts'
 import { MODE_CASES } from './mode-cases.ts'
 import { TIER_CASES } from './tier-cases.ts'
@@ -517,6 +520,7 @@ const CASES: readonly Case[] = [
     specs: [{ ...A, ingress: [http({ headerMatches: [{ name: 'X-A', value: '1' }] })] }],
     flows: { 'A<B:80 GET / x-a=1': 'ok', 'A<B:80 GET / x-a=2': '403', 'A<B:80 GET /': '403' },
   },
+  ...KAFKA_CASES,
   ...KUBERNETES_CASES,
   ...TIER_CASES,
   ...MODE_CASES,
@@ -542,11 +546,26 @@ function verdict(world: PolicyWorld, text: string): string {
   const [, subject = '', arrow, peer = '', port = '', request] = parts
   const direction = arrow === '<' ? 'ingress' : 'egress'
   if (request === undefined) return world.verdict(subject, direction, peer, port)
+  if (/^[a-z]/.test(request)) {
+    return world.allows(subject, direction, peer, port, parseKafka(request)) ? 'ok' : 'unauthorized'
+  }
   const [method = '', path = '', ...headers] = request.split(' ')
   const fields: Record<string, string> = {}
   for (const header of headers)
     fields[header.slice(0, header.indexOf('='))] = header.slice(header.indexOf('=') + 1)
   return world.allows(subject, direction, peer, port, { method, path, headers: fields }) ? 'ok' : '403'
+}
+
+/** `fetch topic group=g client=c`. */
+function parseKafka(text: string): KafkaAsk {
+  const [api = '', ...rest] = text.split(' ')
+  const value = (name: string): string | undefined => {
+    return rest.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1)
+  }
+  const apiKey = kafkaApiKey(api)
+  if (apiKey === undefined) throw new Error(`no API: ${text}`)
+  const topic = rest.find((part) => !part.includes('='))
+  return { apiKey, clientId: value('client') ?? '', topic, group: value('group') }
 }
 
 t.test('43: the range of all ports takes 16 entries', async (t) => {
