@@ -21,28 +21,35 @@ static __always_inline bool is_link_local_multicast(const struct packet *packet)
 	return (packet->tuple.destination[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0xff020000);
 }
 
-static __always_inline void report_packet(const struct packet *packet, const struct parties *parties,
-					  __u8 reason, __u8 direction)
+WEIR_SUBPROGRAM int report_packet(const struct packet *packet, const struct parties *parties, __u8 reason,
+				  __u8 direction)
 {
 	__u32 key = reason * 2 + direction;
 	__u64 *count = bpf_map_lookup_elem(&weir_metrics, &key);
+	__u32 egress_endpoint, ingress_endpoint;
 	struct weir_event *event;
 
+	if (!packet || !parties)
+		return 0;
 	if (count)
 		(*count)++;
 	if (is_link_local_multicast(packet))
-		return;
+		return 0;
+	/* Read before one is chosen: a pointer that is chosen is arithmetic, for which CAP_PERFMON is needed. */
+	egress_endpoint = parties->egress_endpoint;
+	ingress_endpoint = parties->ingress_endpoint;
 	event = bpf_ringbuf_reserve(&weir_events, sizeof(*event), 0);
 	if (!event)
-		return; /* counted above; only the details are lost */
+		return 0; /* counted above; only the details are lost */
 	event->tuple = packet->tuple;
 	event->source_identity = parties->source_identity;
 	event->destination_identity = parties->destination_identity;
-	event->endpoint = direction == WEIR_EGRESS ? parties->egress_endpoint : parties->ingress_endpoint;
+	event->endpoint = direction == WEIR_EGRESS ? egress_endpoint : ingress_endpoint;
 	event->reason = reason;
 	event->direction = direction;
 	event->pad = 0;
 	bpf_ringbuf_submit(event, 0);
+	return 0;
 }
 
 static __always_inline int drop_packet(const struct packet *packet, const struct parties *parties,

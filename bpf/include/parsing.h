@@ -31,6 +31,12 @@
 #define ICMPV6_FIRST_NEIGHBOUR_DISCOVERY 133
 #define ICMPV6_LAST_NEIGHBOUR_DISCOVERY 137
 
+/*
+ * Verified once and by itself, not again on each path that leads to it: that is most of what loading costs. The
+ * verifier takes pointers to be null there.
+ */
+#define WEIR_SUBPROGRAM __attribute__((noinline))
+
 struct packet {
 	struct weir_tuple tuple;
 	/* Flow that an ICMP error is about, named as its sender named it; protocol 0: none. */
@@ -248,8 +254,10 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 }
 
 /* Fills `packet`. Returns WEIR_REASON_NONE, or why the packet must be dropped. */
-static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)
+WEIR_SUBPROGRAM int parse_packet(struct __sk_buff *skb, struct packet *packet)
 {
+	if (!packet)
+		return WEIR_REASON_MALFORMED_PACKET;
 	if (skb->vlan_present)
 		return WEIR_REASON_UNSUPPORTED_L3_PROTOCOL;
 	if (skb->protocol == bpf_htons(ETH_P_IP))

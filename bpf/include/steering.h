@@ -14,7 +14,7 @@
 #endif
 
 /* First slot with a live listener, or negative. SO_REUSEPORT spreads connections over the others. */
-static __always_inline int live_slot(bool is_ipv6)
+WEIR_SUBPROGRAM int live_slot(bool is_ipv6)
 {
 	for (__u32 slot = 0; slot < WEIR_MAX_WORKERS; slot++) {
 		__u32 key = slot + (is_ipv6 ? WEIR_LISTENER_IPV6 : 0);
