@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { formatAddress, formatPrefix, parseAddress, parsePrefix } from '../lib/address.ts'
+import { formatAddress, formatPrefix, parsePrefix } from '../lib/address.ts'
 import {
   asEndpointId,
   asIdentity,
@@ -25,16 +25,15 @@ import type {
   DropCounter,
   IpcacheEntry,
 } from './datapath-api.ts'
+import { EndpointAddresses } from './endpoint-addresses.ts'
 import { DatapathEvents } from './events.ts'
 import {
-  addressLayout,
   AUDIT_REASON,
   configLayout,
   connectionLayout,
   DROP_REASONS,
   ENDPOINT_HAS_MASTER,
   endpointConfigLayout,
-  endpointLayout,
   ipcacheKeyLayout,
   tupleLayout,
   UNKNOWN_PORT_REASON,
@@ -112,7 +111,7 @@ class KernelDatapath implements Datapath {
   private netfilter: NetfilterState
   private readonly policies: PolicyMaps
   private readonly ipcache: BpfMap
-  private readonly addresses: BpfMap
+  private readonly addresses: EndpointAddresses
   private readonly connections: BpfMap
   private readonly metrics: BpfMap
   private readonly config: BpfMap
@@ -134,7 +133,7 @@ class KernelDatapath implements Datapath {
     this.redirect = options.redirect
     this.policies = new PolicyMaps(bpffsDir, options.policyMapEntries)
     this.ipcache = BpfMap.openPinned(bpffsDir, 'weir_ipcache', ipcacheKeyLayout.bytes, IDENTITY_BYTES)
-    this.addresses = BpfMap.openPinned(bpffsDir, 'weir_endpoints', addressLayout.bytes, endpointLayout.bytes)
+    this.addresses = new EndpointAddresses(bpffsDir)
     this.connections = BpfMap.openPinned(bpffsDir, 'weir_conns', tupleLayout.bytes, connectionLayout.bytes)
     this.metrics = BpfMap.openPinned(bpffsDir, 'weir_metrics', 4, COUNTER_BYTES * possibleCpus())
     this.config = BpfMap.openPinned(bpffsDir, 'weir_config', 4, configLayout.bytes)
@@ -152,7 +151,7 @@ class KernelDatapath implements Datapath {
       .filter(({ ifindex }) => ifindex !== 0)
       .map((one) => ({ ...one, hasMaster: (findLink(one.ifindex)?.master ?? 0) !== 0 }))
     if (!this.policies.has(endpoint.id)) this.policies.reset(endpoint.id)
-    this.setAddresses(endpoint)
+    this.addresses.set(endpoint.id, endpoint.identity, endpoint.addresses)
     for (const device of present) this.attach(endpoint, device)
     this.attached.set(endpoint.id, present)
     if (present.length > 0 && missing.length === 0) return
@@ -214,20 +213,6 @@ class KernelDatapath implements Datapath {
     }
   }
 
-  private setAddresses(endpoint: DatapathEndpoint): void {
-    const wanted = new Set(endpoint.addresses.map((address) => formatAddress(parseAddress(address))))
-    const value = endpointLayout.encode({ endpoint: endpoint.id, identity: endpoint.identity })
-    for (const address of wanted) this.addresses.update(addressKey(address), value)
-    this.dropAddresses(endpoint.id, (address) => !wanted.has(address))
-  }
-
-  private dropAddresses(id: EndpointId, isUnwanted: (address: string) => boolean): void {
-    for (const [key, value] of this.addresses.entries()) {
-      if (endpointLayout.decode(value).endpoint !== id) continue
-      if (isUnwanted(formatAddress(addressLayout.decode(key).address))) this.addresses.delete(key)
-    }
-  }
-
   hasDevices(id: EndpointId): boolean {
     const isSame = ({ device, ifindex, hasMaster }: AttachedDevice): boolean => {
       const link = findLink(ifindex)
@@ -274,7 +259,7 @@ class KernelDatapath implements Datapath {
   removeEndpoint(id: EndpointId): void {
     this.discard(id)
     this.attached.delete(id)
-    this.dropAddresses(id, () => true)
+    this.addresses.remove(id)
     this.policies.remove(id)
   }
 
@@ -391,10 +376,6 @@ class KernelDatapath implements Datapath {
       map.close()
     }
   }
-}
-
-function addressKey(address: string): Buffer {
-  return addressLayout.encode({ address: parseAddress(address) })
 }
 
 function ipcacheKey(prefix: string): Buffer {
