@@ -1,6 +1,7 @@
 // A real Docker engine of a test's own, inside a node: its bridges, veths and iptables rules are those of the node's
 // network namespace, its mounts those of a mount namespace of its own, its files in the node's folder.
 import { type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   copyFileSync,
@@ -63,6 +64,7 @@ export class DockerEngine {
   readonly #cgroup: string
   readonly #args: readonly string[]
   #process: ChildProcess | undefined
+  #holder: ChildProcess | undefined
 
   private constructor(node: NodeNamespace, args: readonly string[]) {
     this.node = node
@@ -104,13 +106,9 @@ export class DockerEngine {
       ...['--cgroup-parent', `/${this.#cgroup}`, '--shutdown-timeout', '1'],
       ...this.#args,
     ]
-    // Places that no option of the engine moves elsewhere.
-    const mounts = ['/run/docker', '/run/containerd'].map(
-      (path) => `mkdir -p ${path}; mount -t tmpfs none ${path}`,
-    )
-    const script = [...mounts, 'exec "$@"'].join(' && ')
     const path = `/usr/local/sbin:/usr/sbin:/sbin:${process.env['PATH'] ?? ''}`
-    this.#process = this.node.spawn(['unshare', '--mount', 'sh', '-ec', script, 'sh', ...dockerd], {
+    const mounts = `--mount=/proc/${await this.#mountNamespace()}/ns/mnt`
+    this.#process = this.node.spawn(['nsenter', mounts, '--', ...dockerd], {
       stdio: ['ignore', log, log],
       env: { ...cleanEnvironment(), PATH: path },
       detached: true,
@@ -122,6 +120,21 @@ export class DockerEngine {
     }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${this.logText()}`)
     })
+  }
+
+  /** A process that keeps the mounts of the engine, which those of its containers hang on, when it is killed. */
+  async #mountNamespace(): Promise<number> {
+    if (this.#holder === undefined) {
+      // Places that no option of the engine moves elsewhere.
+      const mounts = ['/run/docker', '/run/containerd']
+        .map((place) => `mkdir -p ${place} && mount -t tmpfs none ${place}`)
+        .join(' && ')
+      const script = `${mounts} && echo ready && exec sleep ${LIFE_SECONDS}`
+      const holder = this.node.spawn(['unshare', '--mount', 'sh', '-ec', script])
+      await once(holder.stdout!, 'data')
+      this.#holder = holder
+    }
+    return this.#holder.pid ?? -1
   }
 
   /** SIGKILL: its containers live on. Resolves when it is gone. */

@@ -45,7 +45,7 @@ export async function endpointWhen(
       last = await endpointNamed(weir, name)
       return fits(last)
     },
-    { what: `endpoint ${name} to change` },
+    { what: `endpoint ${name} to change`, timeoutMs: 20_000 },
   ).catch((error: unknown) => {
     throw new Error(`${String(error)}; it is ${JSON.stringify(last)}\n${weir.logText()}`)
   })

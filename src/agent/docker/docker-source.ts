@@ -109,7 +109,7 @@ export class DockerSource {
     clearInterval(this.#relist)
     clearTimeout(this.#retry)
     await this.#engine.close()
-    await this.#following
+    await Promise.all([this.#following, this.#refreshing])
   }
 
   async #refreshAll(): Promise<void> {
@@ -169,9 +169,15 @@ export class DockerSource {
       const engine = await Engine.connect(this.#options.socket)
       await this.#engine.close()
       this.#engine = engine
+      // `close` may have come in between.
+      await this.#closeIfClosed()
     } catch (error) {
       this.#setError(errorMessage(error))
     }
+  }
+
+  async #closeIfClosed(): Promise<void> {
+    if (this.#isClosed) await this.#engine.close()
   }
 
   #setError(error: string | undefined): void {

@@ -14,6 +14,7 @@ import { weirCli, type WeirProcess } from '../../helpers/weir-process.ts'
 
 const PORT = 8080
 const SHORT_MS = 300
+const LONG_MS = 5_000
 const POLICIES = {
   'server.yaml': networkPolicy('server', { ingress: [{ ...fromPods('friend'), ...onTcp(PORT) }] }),
 }
@@ -56,12 +57,16 @@ if (canRunPrivileged(t)) {
       const [friend, a, b] = await Promise.all(
         ['friend', 'new-a', 'new-b'].map((name) => engine.container(name)),
       )
-      t.equal(await tryDial(friend!, { host: v4, port: PORT }), 'connected')
+      t.equal(await tryDial(friend!, { host: v4, port: PORT }, LONG_MS), 'connected')
       const listener = await listenAndEcho(b!, PORT)
       t.teardown(() => listener.close())
       const open = await engine.addressesOf('new-b', 'unheard')
-      t.equal(await tryDial(a!, { host: open.v6, port: PORT }), 'connected')
-      t.equal(await tryDial(node, { host: open.v4, port: PORT }), 'connected', 'no policy selects it: open')
+      t.equal(await tryDial(a!, { host: open.v6, port: PORT }, LONG_MS), 'connected')
+      t.equal(
+        await tryDial(node, { host: open.v4, port: PORT }, LONG_MS),
+        'connected',
+        'no policy selects it: open',
+      )
       for (const direction of ['ingress', 'egress'] as const)
         t.ok((await dropsOf(weir, 'UNKNOWN_PORT', direction)) > 0, `counted, ${direction}`)
     })
@@ -74,7 +79,9 @@ if (canRunPrivileged(t)) {
       await waitFor(async () => (await reach(a, '10.9.0.2')) === 'connected', {
         what: 'other bridges to work',
       })
-      await paused(weir, async () => t.equal(await reach(a, '10.9.0.2'), 'connected'))
+      await paused(weir, async () => {
+        t.equal(await tryDial(a, { host: '10.9.0.2', port: PORT }, LONG_MS), 'connected')
+      })
     })
 
     t.test('rules that somebody flushed come back', async () => {
@@ -85,7 +92,7 @@ if (canRunPrivileged(t)) {
 
     t.test('the agent is dead: what it knew goes on, what is new waits', async (t) => {
       await weir.kill9('run')
-      t.equal(await tryDial(await engine.container('friend'), { host: v4, port: PORT }), 'connected')
+      t.equal(await tryDial(await engine.container('friend'), { host: v4, port: PORT }, LONG_MS), 'connected')
       const late = await engine.run('late', { network: 'web', labels: { app: 'friend' } })
       const stranger = await engine.run('stranger', { network: 'web' })
       t.equal(await reach(late), 'timeout')
@@ -93,7 +100,7 @@ if (canRunPrivileged(t)) {
 
       const again = await startWeir(t, engine)
       await endpointWhen(again, 'late', (endpoint) => endpoint?.state === 'ready')
-      t.equal(await tryDial(late, { host: v4, port: PORT }), 'connected')
+      t.equal(await tryDial(late, { host: v4, port: PORT }, LONG_MS), 'connected')
       t.equal(await reach(stranger), 'timeout')
       await again.kill9()
     })
@@ -102,7 +109,10 @@ if (canRunPrivileged(t)) {
       await weirCli(node, ['cleanup'])
       t.notMatch(node.execSync(['nft', 'list', 'ruleset']), /weir/)
       t.notMatch(node.execSync(['ip', '-d', 'link']), /group 30565/)
-      t.equal(await tryDial(await engine.container('stranger'), { host: v4, port: PORT }), 'connected')
+      t.equal(
+        await tryDial(await engine.container('stranger'), { host: v4, port: PORT }, LONG_MS),
+        'connected',
+      )
     })
   })
 }
