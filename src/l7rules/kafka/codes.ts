@@ -19,7 +19,6 @@ export const KAFKA_CODES = {
   KAFKA_NO_DENIAL: 'The request was denied, and its API has no form for that which Weir knows.',
   KAFKA_LATE_DENIAL:
     'A topic was denied after the beginning of its Produce request had passed: the broker got no complete request.',
-  KAFKA_BAD_SASL_TOKEN: 'What follows SaslHandshake v0 is no token of the mechanism.',
   // Responses
   KAFKA_UNSOLICITED_RESPONSE: 'The broker answers where no answer is due.',
   KAFKA_CORRELATION_MISMATCH: 'The broker answers another request than the one whose turn it is.',
