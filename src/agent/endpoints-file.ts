@@ -1,10 +1,11 @@
 // The endpoints file on disk: read, watched, and the last good version kept while a newer one is broken.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import { formatProblems } from '../policy/problem.ts'
 import { parseEndpoints, type EndpointSpec } from './endpoints-document.ts'
 import { FileWatch } from './file-watch.ts'
+import { readTextFile } from './text-file.ts'
 
 export { parseEndpoints, type EndpointSpec, type ParsedEndpoints } from './endpoints-document.ts'
 
@@ -93,7 +94,7 @@ export class EndpointsFile {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return await readTextFile(path)
   } catch (cause) {
     throw new WeirError('ENDPOINTS_INVALID', `read endpoints file ${path}: ${errorMessage(cause)}`, {
       cause,

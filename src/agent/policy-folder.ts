@@ -1,10 +1,11 @@
 // A folder of policy files, watched. What the files mean is decided in policy-sources.ts.
-import { lstat, readdir, readFile, stat } from 'node:fs/promises'
+import { lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import type { ParsedPolicies } from '../policy/parse.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { FileWatch } from './file-watch.ts'
+import { readTextFile } from './text-file.ts'
 import { PolicySources, type PolicyFile, type PolicySource } from './policy-sources.ts'
 
 export type { PolicySource, PolicySourceState } from './policy-sources.ts'
@@ -118,8 +119,11 @@ export async function readFolder(path: string): Promise<Map<string, PolicyFile>>
 /** undefined: no file, or gone since it was listed. */
 export async function readPolicyFile(file: string): Promise<PolicyFile | undefined> {
   try {
-    if (!(await stat(file)).isFile()) return undefined
-    return { text: await readFile(file, 'utf8') }
+    const stats = await stat(file)
+    // A folder by that name is what container engines make of a file to mount that does not exist.
+    if (!stats.isFile())
+      return { unreadable: stats.isDirectory() ? 'is a folder' : 'is not an ordinary file' }
+    return { text: await readTextFile(file) }
   } catch (error) {
     return (await isGone(file)) ? undefined : { unreadable: `cannot be read: ${errorMessage(error)}` }
   }

@@ -1,8 +1,8 @@
 // Values of flags: parsed, checked against their limits, refused with flag, value, limit and mend.
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, resolve } from 'node:path'
-import { WeirError } from '../lib/errors.ts'
+import { errorMessage, WeirError } from '../lib/errors.ts'
 import { ENCODED_SLASH, type EncodedSlash } from '../lib/encoded-slash.ts'
 import { EXPECTATIONS, isExpectation, type Expectation } from '../lib/expectation.ts'
 import { MAX_SOCKET_PATH_BYTES } from '../lib/limits.ts'
@@ -217,10 +217,23 @@ function needs(flag: string, needed: string): WeirError {
 }
 
 function existing(flag: string, value: string, kind: 'file' | 'directory'): string {
-  const stats = statSync(value, { throwIfNoEntry: false })
+  const stats = statsOf(flag, value)
   if (stats === undefined) throw invalid(flag, value, 'does not exist', `create the ${kind} first`)
   if (kind === 'directory' ? stats.isDirectory() : !stats.isDirectory()) return resolve(value)
   throw invalid(flag, value, `is not a ${kind}`, `name a ${kind}`)
+}
+
+function statsOf(flag: string, value: string): Stats | undefined {
+  try {
+    return statSync(value, { throwIfNoEntry: false })
+  } catch (error) {
+    throw invalid(
+      flag,
+      value,
+      `cannot be looked at: ${errorMessage(error)}`,
+      'correct the path, or its access',
+    )
+  }
 }
 
 function invalid(flag: string, value: string, limit: string, mend: string): WeirError {

@@ -1,9 +1,10 @@
 // Endpoints and policies read from files, by the parsers of the agent, with every problem named.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { parseEndpoints, type EndpointSpec } from '../agent/endpoints-document.ts'
 import { readFolder, readPolicyFile } from '../agent/policy-folder.ts'
 import type { PolicyFile } from '../agent/policy-sources.ts'
+import { readTextFile } from '../agent/text-file.ts'
 import { ADMISSION } from '../l7rules/admission.ts'
 import { errorMessage, WeirError } from '../lib/errors.ts'
 import { nameTaken, parsePolicies, type ParsedPolicies } from '../policy/parse.ts'
@@ -79,7 +80,7 @@ export async function loadEndpoints(
 /** @throws WeirError CONFIG_INVALID */
 export async function readText(path: string, what: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return await readTextFile(path)
   } catch (cause) {
     throw new WeirError('CONFIG_INVALID', `read ${path}: ${errorMessage(cause)}`, {
       cause,

@@ -1,7 +1,12 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseEndpoints, watchEndpointsFile, type EndpointsState } from '../../../src/agent/endpoints-file.ts'
+import {
+  parseEndpoints,
+  readEndpointsFile,
+  watchEndpointsFile,
+  type EndpointsState,
+} from '../../../src/agent/endpoints-file.ts'
 import { formatProblems } from '../../../src/policy/problem.ts'
 
 const ONE = `- name: a
@@ -145,6 +150,11 @@ async function watched(path: string) {
   }
   return { file, next }
 }
+
+t.test('a byte order mark, CRLF', async (t) => {
+  const dir = t.testdir({ 'e.yaml': `\ufeff${ONE.replaceAll('\n', '\r\n')}` })
+  t.equal((await readEndpointsFile(join(dir, 'e.yaml'))).length, 1)
+})
 
 t.test('the last good version stays while the file is broken or gone', async (t) => {
   const path = join(t.testdir({ 'e.yaml': ONE }), 'e.yaml')

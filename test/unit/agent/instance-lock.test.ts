@@ -39,6 +39,20 @@ t.test('a lock whose holder is dead, is another process by now, or is broken, is
   }
 })
 
+t.test('a state directory that cannot be used', (t) => {
+  const dir = stateDir(t)
+  writeFileSync(dir, '')
+  for (const [path, reason] of [
+    [dir, /EEXIST/],
+    [join(dir, 'below'), /ENOTDIR|EEXIST/],
+    ['/proc/weir/state', /ENOENT/],
+  ] as const) {
+    t.throws(() => lockInstance(path), { code: 'CONFIG_INVALID', message: reason }, path)
+    t.throws(() => lockInstance(path), { message: new RegExp(`^--state-dir ${path}: .*; name a directory`) })
+  }
+  t.end()
+})
+
 t.test('release leaves the lock of a successor alone', async (t) => {
   const dir = stateDir(t)
   const release = lockInstance(dir)

@@ -32,7 +32,7 @@ t.test('files come, change, break and go', async (t) => {
   const dir = t.testdir({
     'a.yaml': good('p'),
     'notes.txt': 'no policy',
-    'sub.yaml': { 'c.yaml': good('c') },
+    sub: { 'c.yaml': good('c') },
   })
   const { folder, until } = await open(t, dir)
   await until('a.yaml n/p ok')
@@ -79,6 +79,35 @@ t.test('a ConfigMap: links through ..data, which is swapped', async (t) => {
   await until('a.yaml n/r ok', 'b.yaml n/q stale')
   unlinkSync(join(dir, 'b.yaml'))
   await until('a.yaml n/r ok')
+})
+
+t.test('what is no file of text holds its policies, and says why', async (t) => {
+  const dir = t.testdir({ 'a.yaml': good('p') })
+  const { folder, until } = await open(t, dir)
+  const file = join(dir, 'a.yaml')
+  const offences: [error: RegExp, replace: () => void][] = [
+    [/is not UTF-8: byte 9 is 0xff/, () => writeFileSync(file, Buffer.from('# comment\xff\n', 'latin1'))],
+    [/is a folder/, () => mkdirSync(file)],
+    [/is not an ordinary file/, () => symlinkSync('/dev/null', file)],
+  ]
+  for (const [error, replace] of offences) {
+    rmSync(file, { recursive: true })
+    await until()
+    writeFileSync(file, good('p'))
+    await until('a.yaml n/p ok')
+    const reread = new Promise<void>((resolve) => folder.onChange(resolve))
+    rmSync(file)
+    replace()
+    await reread
+    await until('a.yaml n/p stale')
+    t.match(folder.sources[0]?.error, error)
+  }
+})
+
+t.test('a byte order mark is no part of the text', async (t) => {
+  const dir = t.testdir({ 'a.yaml': `\ufeff${good('p')}` })
+  const { until } = await open(t, dir)
+  await until('a.yaml n/p ok')
 })
 
 t.test('without any event the poll finds a change', async (t) => {

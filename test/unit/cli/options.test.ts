@@ -108,6 +108,7 @@ const REFUSED: [string, () => unknown, RegExp][] = [
     () => fileFlag('--endpoints')('/nonexistent'),
     /--endpoints "\/nonexistent" does not exist; create/,
   ],
+  ['below a file', () => fileFlag('--endpoints')('/dev/null/x'), /cannot be looked at: ENOTDIR/],
   ['a folder for a file', () => fileFlag('--endpoints')('/'), /is not a file/],
   ['a file for a folder', () => directoryFlag('--policies')('/dev/null'), /is not a directory/],
   ['an empty access log', () => accessLogFlag(''), /--access-log "" is empty/],
