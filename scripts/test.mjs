@@ -54,7 +54,7 @@ async function main({ only, grep, setup }) {
   const plain = files.filter((file) => !privileged.includes(file) && !fuzzed.includes(file))
   if (plain.length > 0) {
     heading(`${plain.length} test files without privileges`)
-    await runTap(plain, { jobs: availableParallelism(), timeoutSeconds: 60 })
+    await runTap(plain, { jobs: availableParallelism(), timeoutSeconds: 180 })
   }
   if (fuzzed.length > 0) {
     heading(`${fuzzed.length} fuzz targets`)
@@ -127,7 +127,7 @@ async function runPrivileged(files) {
   }
   await removeLeftovers()
   try {
-    await runTap(files, { jobs: 1, timeoutSeconds: 300 })
+    await runTap(files, { jobs: 1, timeoutSeconds: 600 })
   } finally {
     await removeLeftovers()
   }

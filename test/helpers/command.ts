@@ -27,7 +27,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 }
 
 export function runCommand(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const { input, check = true, timeoutMs = 30_000, env = cleanEnvironment(), cwd = '.' } = options
+  const { input, check = true, timeoutMs = 120_000, env = cleanEnvironment(), cwd = '.' } = options
   const [file = '', ...args] = command
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })

@@ -1,13 +1,14 @@
 // curl in a namespace, with what it says about the exchange.
 import { type Namespace } from './namespace.ts'
+import { PATIENCE_MS } from './wait.ts'
 
 export interface CurlOptions {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Buffer
-  /** Default 10 s. */
+  /** Default `PATIENCE_MS`. */
   readonly timeoutMs?: number
-  /** Default 2 s: how long a SYN that is dropped is waited for. */
+  /** Default the same: how long a SYN that is dropped is waited for. */
   readonly connectTimeoutMs?: number
   /** More arguments, e.g. a second URL. */
   readonly args?: readonly string[]
@@ -48,7 +49,14 @@ interface WriteOut {
 
 /** Never rejects for what the network does; `exitCode` and `error` tell. */
 export async function curl(from: Namespace, url: string, options: CurlOptions = {}): Promise<CurlResult> {
-  const { method, headers = {}, body, timeoutMs = 10_000, connectTimeoutMs = 2_000, args = [] } = options
+  const {
+    method,
+    headers = {},
+    body,
+    timeoutMs = PATIENCE_MS,
+    connectTimeoutMs = timeoutMs,
+    args = [],
+  } = options
   const command = ['curl', '--silent', '--noproxy', '*', '--globoff', '--path-as-is', '--output', '-']
   command.push('--write-out', '%{stderr}%{json}')
   command.push('--max-time', String(timeoutMs / 1000), '--connect-timeout', String(connectTimeoutMs / 1000))
@@ -57,7 +65,7 @@ export async function curl(from: Namespace, url: string, options: CurlOptions = 
   if (body !== undefined) command.push('--data-binary', '@-')
   command.push(...args, url)
   const input = body === undefined ? {} : { input: body }
-  const result = await from.exec(command, { check: false, timeoutMs: timeoutMs + 5_000, ...input })
+  const result = await from.exec(command, { check: false, timeoutMs: timeoutMs + PATIENCE_MS, ...input })
   let report: WriteOut
   try {
     report = JSON.parse(result.stderr) as WriteOut

@@ -4,6 +4,7 @@ import net from 'node:net'
 import koffi from 'koffi'
 import { type Namespace } from './namespace.ts'
 import { type Destination } from './tcp.ts'
+import { PATIENCE_MS } from './wait.ts'
 
 const AF_INET = 2
 const AF_INET6 = 10
@@ -58,7 +59,7 @@ export function echoDatagrams(namespace: Namespace, port: number): dgram.Socket 
 export function hearsEcho(
   from: Namespace,
   to: Destination,
-  timeoutMs = 1_000,
+  timeoutMs = PATIENCE_MS,
   { bytes = 4, socketOption }: DatagramOptions = {},
 ): Promise<boolean> {
   const family = net.isIPv6(to.host) ? AF_INET6 : AF_INET
@@ -72,7 +73,7 @@ export function hearsEcho(
 }
 
 /** Does the address answer an ICMP echo request? */
-export function answersPing(from: Namespace, host: string, timeoutMs = 1_000): Promise<boolean> {
+export function answersPing(from: Namespace, host: string, timeoutMs = PATIENCE_MS): Promise<boolean> {
   // Ping sockets: the kernel fills in identifier and checksum.
   from.sysctl({ 'net.ipv4.ping_group_range': '0 2147483647' })
   const isIPv6 = net.isIPv6(host)
@@ -98,12 +99,16 @@ function openSocket(
 
 function exchange(client: dgram.Socket, data: Buffer, to: Destination, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
+    let isOver = false
     const finish = (isHeard: boolean): void => {
+      if (isOver) return
+      isOver = true
       clearTimeout(timer)
       client.close()
       resolve(isHeard)
     }
-    const timer = setTimeout(() => finish(false), timeoutMs)
+    // Timers come before events of sockets: an answer that is there counts, however late this process is.
+    const timer = setTimeout(() => setImmediate(finish, false), timeoutMs)
     client.once('message', () => finish(true))
     client.once('error', () => finish(false))
     client.send(data, to.port, to.host)

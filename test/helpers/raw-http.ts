@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type Socket } from 'node:net'
 import { Mailbox } from './events.ts'
 import { type Namespace } from './namespace.ts'
+import { PATIENCE_MS } from './wait.ts'
 import { connected, type Destination, type DialOptions } from './tcp.ts'
 
 export interface RawResponse {
@@ -40,11 +41,11 @@ export class RawHttpClient {
     this.socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: server\r\n\r\n`).join(''))
   }
 
-  /** The next one in order; only those with Content-Length are understood. Rejects when there is none in 5 s. */
+  /** The next one in order; only those with Content-Length are understood. Rejects when there is none. */
   async response(): Promise<RawResponse> {
     let timer: NodeJS.Timeout | undefined
     const isLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('no response within 5 s')), 5_000)
+      timer = setTimeout(() => reject(new Error(`no response within ${PATIENCE_MS} ms`)), PATIENCE_MS)
       void this.ended.then((how) => reject(new Error(`no response before ${how}`)))
     })
     try {

@@ -2,6 +2,7 @@
 import net from 'node:net'
 import koffi from 'koffi'
 import { type Namespace } from './namespace.ts'
+import { PATIENCE_MS } from './wait.ts'
 
 const AF_INET = 2
 const AF_INET6 = 10
@@ -40,14 +41,17 @@ export function dial(from: Namespace, to: Destination, options: DialOptions = {}
 export function connected(
   from: Namespace,
   to: Destination,
-  { timeoutMs = 5_000, ...options }: DialOptions & { readonly timeoutMs?: number } = {},
+  { timeoutMs = PATIENCE_MS, ...options }: DialOptions & { readonly timeoutMs?: number } = {},
 ): Promise<net.Socket> {
   const connection = dial(from, to, options)
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
+    const giveUp = (): void => {
+      if (!connection.connecting) return
       connection.destroy()
       reject(new Error(`no connection to ${to.host} port ${to.port} within ${timeoutMs} ms`))
-    }, timeoutMs)
+    }
+    // Timers come before events of sockets: what has happened meanwhile counts, however late this process is.
+    const timer = setTimeout(() => setImmediate(giveUp), timeoutMs)
     connection.once('error', (error) => {
       clearTimeout(timer)
       reject(error)
@@ -63,7 +67,11 @@ export function connected(
 export type DialOutcome = 'connected' | 'refused' | 'timeout' | 'unreachable'
 
 /** What happens to a connection attempt. A drop shows as `timeout`, a port that nobody listens on as `refused`. */
-export async function tryDial(from: Namespace, to: Destination, timeoutMs = 1_000): Promise<DialOutcome> {
+export async function tryDial(
+  from: Namespace,
+  to: Destination,
+  timeoutMs = PATIENCE_MS,
+): Promise<DialOutcome> {
   try {
     const connection = await connected(from, to, { timeoutMs })
     connection.destroy()

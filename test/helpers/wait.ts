@@ -2,10 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const POLL_MS = 10
+/**
+ * How long tests wait for what must happen. Only a failure takes that long; a machine that is busy with other things
+ * as well, or has none of its own, may stand still for seconds.
+ */
+export const PATIENCE_MS = 30_000
 
 export interface WaitOptions {
-  /** For the message of the failure: `timed out after 5000 ms waiting for ${what}`. */
+  /** For the message of the failure: `timed out after 30000 ms waiting for ${what}`. */
   readonly what: string
+  /** Default `PATIENCE_MS`. */
   readonly timeoutMs?: number
 }
 
@@ -15,7 +21,7 @@ export interface WaitOptions {
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, timeoutMs = 5_000 }: WaitOptions,
+  { what, timeoutMs = PATIENCE_MS }: WaitOptions,
 ): Promise<Exclude<T, false | undefined>> {
   const deadline = performance.now() + timeoutMs
   let cause: unknown

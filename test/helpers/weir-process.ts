@@ -8,7 +8,7 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { cleanEnvironment, type CommandOptions, type CommandResult, runCommand } from './command.ts'
 import { isRunning } from './namespace.ts'
 import { type NodeNamespace, type Pod } from './node-namespace.ts'
-import { waitFor } from './wait.ts'
+import { PATIENCE_MS, waitFor } from './wait.ts'
 
 /** The executable of the product. */
 export const MAIN = join(packageRoot(), 'dist', 'src', 'main.js')
@@ -98,7 +98,7 @@ export class WeirProcess {
   /** Resolves with the first line, past or future, that fits. Rejects when weir ends before. */
   async waitForLog(
     fits: (line: LogLine) => boolean,
-    { what, timeoutMs = 10_000 }: { readonly what: string; readonly timeoutMs?: number },
+    { what, timeoutMs = PATIENCE_MS }: { readonly what: string; readonly timeoutMs?: number },
   ): Promise<LogLine> {
     let found: LogLine | undefined
     const isOver = await waitFor(
@@ -183,7 +183,7 @@ export class WeirProcess {
     })
   }
 
-  async waitForEnd(timeoutMs = 10_000): Promise<void> {
+  async waitForEnd(timeoutMs = PATIENCE_MS): Promise<void> {
     await waitFor(() => this.hasEnded, { what: `weir (pid ${this.pid}) to end`, timeoutMs }).catch(
       (error: unknown) => {
         throw new Error(`${String(error)}\n${this.logText()}`)

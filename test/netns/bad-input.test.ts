@@ -73,7 +73,7 @@ if (canRunPrivileged(t)) {
       t.equal((await curl(client, urlOf(server.v4, '/ok'))).status, 200, 'allowed as before')
       t.equal((await curl(client, urlOf(server.v6, '/no'))).status, 403, 'denied as before')
       t.equal(await tryDial(server, { host: second.v4, port: ECHO }, SHORT_MS), 'timeout')
-      t.equal(await tryDial(client, { host: second.v4, port: ECHO }, SHORT_MS), 'connected')
+      t.equal(await tryDial(client, { host: second.v4, port: ECHO }), 'connected')
     }
 
     for (const [what, text, error] of BROKEN) {

@@ -62,10 +62,7 @@ if (canRunPrivileged(t)) {
   t.test('it stays up until Ctrl-C', async (t) => {
     const node = `${TEST_PREFIX}${process.pid}-2-demo`
     const demo = startDemo(node, false)
-    await waitFor(() => demo.output().includes('Ctrl-C'), {
-      what: 'the invitation to play',
-      timeoutMs: 30_000,
-    })
+    await waitFor(() => demo.output().includes('Ctrl-C'), { what: 'the invitation to play' })
     const second = startDemo(node, true)
     await endsWith(t, second, 1)
     t.ok(
@@ -80,7 +77,7 @@ if (canRunPrivileged(t)) {
   t.test('it works again after kill -9 of everything', async (t) => {
     const node = `${TEST_PREFIX}${process.pid}-3-demo`
     const demo = startDemo(node, false)
-    await waitFor(() => demo.output().includes('playing'), { what: 'weir to run', timeoutMs: 30_000 })
+    await waitFor(() => demo.output().includes('playing'), { what: 'weir to run' })
     demo.process.kill('SIGKILL')
     await demo.ended
     for (const name of [node, `${node}-deathstar`]) new Namespace(name).pids().forEach(killNow)

@@ -75,9 +75,13 @@ if (canRunPrivileged(t)) {
     /** Requests that a worker must have judged so far. */
     let judged = 0
     const get = async (from: Namespace, to: string, path: string, port = 80): Promise<CurlResult> => {
-      const answer = await curl(from, urlOf(to, path, port), { connectTimeoutMs: SHORT_MS })
+      const answer = await curl(from, urlOf(to, path, port))
       if (answer.status !== 0) judged++
       return answer
+    }
+    const isDropped = async (from: Namespace, to: string): Promise<boolean> => {
+      const answer = await curl(from, urlOf(to, '/public/page'), { connectTimeoutMs: SHORT_MS })
+      return answer.exitCode === CURL_TIMED_OUT
     }
 
     t.test('a request that a rule matches reaches the server, which sees the true client', async (t) => {
@@ -107,7 +111,7 @@ if (canRunPrivileged(t)) {
     t.test('a peer that no rule names is dropped in the kernel, counted and reported', async (t) => {
       for (const address of addressesOf(server)) {
         const before = await dropsOf(weir, 'POLICY_DENIED', 'ingress')
-        t.equal((await get(other, address, '/public/page')).exitCode, CURL_TIMED_OUT, address)
+        t.ok(await isDropped(other, address), address)
         t.ok((await dropsOf(weir, 'POLICY_DENIED', 'ingress')) > before, 'counted')
         t.match(await observer.record({ from: addressOf(other, address), to: address, port: 80 }), {
           verdict: 'DROPPED',
@@ -145,7 +149,7 @@ if (canRunPrivileged(t)) {
         t.equal((await get(node, host, '/health')).status, 200, `L7 allowed, ${host}`)
         t.equal(web.requests.at(-1)?.client.address, addressesOf(node)[i])
         t.equal((await get(node, host, '/public/page')).status, 403, 'L7 denied')
-        t.equal(await tryDial(node, { host, port: 8080 }, SHORT_MS), 'connected', 'L4 allowed')
+        t.equal(await tryDial(node, { host, port: 8080 }), 'connected', 'L4 allowed')
         t.equal(await tryDial(node, { host, port: 81 }, SHORT_MS), 'timeout', 'L4 denied')
         const flow = await observer.record({ from: addressOf(node, host), to: host, path: '/health' })
         t.match(flow.source, { identity: 1, labels: ['reserved:host'] })
@@ -154,7 +158,7 @@ if (canRunPrivileged(t)) {
 
     t.test('an address that nobody knows is the world: denied, unless a rule names the world', async (t) => {
       for (const host of addressesOf(server)) {
-        t.equal((await get(stranger, host, '/public/page')).exitCode, CURL_TIMED_OUT, host)
+        t.ok(await isDropped(stranger, host), host)
         const flow = await observer.record({ from: addressOf(stranger, host), to: host })
         t.match(flow.source, { identity: 2, labels: ['reserved:world'], pod_name: '' })
       }
@@ -220,7 +224,7 @@ if (canRunPrivileged(t)) {
         t.equal(service.requests.at(-1)?.client.address, addressesOf(guarded)[i])
         t.equal((await get(guarded, address, '/other', 9000)).status, 403)
         t.equal(await tryDial(guarded, { host: address, port: 9001 }, SHORT_MS), 'timeout')
-        t.equal(await tryDial(client, { host: address, port: 9001 }, SHORT_MS), 'refused', 'no policy')
+        t.equal(await tryDial(client, { host: address, port: 9001 }), 'refused', 'no policy')
       }
     })
 

@@ -18,7 +18,7 @@ if (canRunPrivileged(t)) {
     ] as const) {
       const before = changes
       node.ip(line)
-      await waitFor(() => changes > before, { what, timeoutMs: 1000 })
+      await waitFor(() => changes > before, { what })
       t.pass(what)
     }
   })

@@ -7,6 +7,7 @@ import { bpfObjects, filtersOf, livingBpfObjects, machineState } from '../helper
 import { fromPods, networkPolicy, onHttp, onTcp } from '../helpers/network-policy.ts'
 import { addressesOf, NodeNamespace, urlOf } from '../helpers/node-namespace.ts'
 import { statusOf } from '../helpers/observed.ts'
+import { atPaceOf } from '../helpers/pace.ts'
 import { canRunPrivileged } from '../helpers/privileges.ts'
 import { listenAndEcho, tryDial } from '../helpers/tcp.ts'
 import { endpointOf, weirCli, WeirProcess } from '../helpers/weir-process.ts'
@@ -37,10 +38,11 @@ if (canRunPrivileged(t)) {
     t.teardown(() => [site, echo].forEach((listening) => listening.close()))
     t.equal((await curl(client, urlOf(server.v4, '/ok'))).status, 200)
 
+    const limitMs = await atPaceOf(STOP_MS)
     const startMs = performance.now()
     t.equal(await weir.stop(), 0, 'exit code')
     const stopMs = performance.now() - startMs
-    t.ok(stopMs < STOP_MS, `it stops within ${STOP_MS} ms: ${Math.round(stopMs)}`)
+    t.ok(stopMs < limitMs, `it stops within ${Math.round(limitMs)} ms: ${Math.round(stopMs)}`)
     t.match(
       weir.logText(),
       /Enforcement stays in the kernel.*closed until a proxy is back/,
@@ -50,7 +52,7 @@ if (canRunPrivileged(t)) {
     for (const host of addressesOf(server)) {
       const attempt = await curl(client, urlOf(host, '/ok'), { connectTimeoutMs: SHORT_MS })
       t.equal(attempt.exitCode, CURL_TIMED_OUT, `a port under L7 policy is closed, ${host}`)
-      t.equal(await tryDial(client, { host, port: ECHO }, SHORT_MS), 'connected', 'L4 is still allowed')
+      t.equal(await tryDial(client, { host, port: ECHO }), 'connected', 'L4 is still allowed')
       t.equal(await tryDial(client, { host, port: 9 }, SHORT_MS), 'timeout', 'and still denied')
       t.equal(await tryDial(node, { host, port: ECHO }, SHORT_MS), 'timeout', 'also to the host')
     }
@@ -62,9 +64,11 @@ if (canRunPrivileged(t)) {
   t.test('SIGTERM while it starts', async (t) => {
     const { weir } = await startCluster(t, { pods: ['client'], waitReady: false, policies: {} })
     await weir.waitForLog(({ msg }) => msg === 'worker started', { what: 'a worker' })
+    const limitMs = await atPaceOf(STOP_MS)
     const startMs = performance.now()
     t.equal(await weir.stop(), 0)
-    t.ok(performance.now() - startMs < STOP_MS)
+    const stopMs = performance.now() - startMs
+    t.ok(stopMs < limitMs, `within ${Math.round(limitMs)} ms: ${Math.round(stopMs)}`)
     t.strictSame(weir.processes(), [])
   })
 

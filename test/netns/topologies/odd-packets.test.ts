@@ -53,11 +53,11 @@ if (canRunPrivileged(t)) {
 
       for (const [what, family, reason, options] of CASES) {
         t.test(`${what}, IP${family}`, async (t) => {
-          const send = (to: Pod, sent?: DatagramOptions): Promise<boolean> =>
-            hearsEcho(client, { host: to[family], port: PORT }, SHORT_MS, sent)
+          const send = (to: Pod, sent?: DatagramOptions, timeoutMs?: number): Promise<boolean> =>
+            hearsEcho(client, { host: to[family], port: PORT }, timeoutMs, sent)
           const before = await dropsOf(weir, reason, 'ingress')
           t.ok(await send(server), 'an ordinary one passes')
-          t.notOk(await send(server, options), 'by a rule for the port: dropped')
+          t.notOk(await send(server, options, SHORT_MS), 'by a rule for the port: dropped')
           t.ok((await dropsOf(weir, reason, 'ingress')) > before, reason)
           t.ok(await send(open, options), 'where nothing is enforced: passes, and so does the echo')
         })

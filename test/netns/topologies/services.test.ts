@@ -190,5 +190,5 @@ function publish(node: NodeNamespace, port: number, pod: Service, device: string
 /** Weir looks every few seconds whether connections are tracked here. */
 async function trackingIsKnown(node: NodeNamespace): Promise<void> {
   const isThere = (): boolean => node.execSync(['nft', 'list', 'table', 'inet', 'weir']).includes('dnat')
-  await waitFor(isThere, { what: 'rules against translation', timeoutMs: 8_000 })
+  await waitFor(isThere, { what: 'rules against translation' })
 }
