@@ -59,7 +59,14 @@ export const HEADER_ONLY = withHeader(
 )
 
 /** Fields of requests that decide what is done with them. */
-const NEEDED = { acks: true, sessionId: true, sessionEpoch: true, mechanism: true }
+const NEEDED = {
+  shareSessionEpoch: true,
+  memberId: true,
+  acks: true,
+  sessionId: true,
+  sessionEpoch: true,
+  mechanism: true,
+}
 /** Fields of responses that are looked at. */
 const READ = { apiKey: true, maxVersion: true, error: true }
 

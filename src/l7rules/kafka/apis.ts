@@ -608,8 +608,9 @@ export const API_TEXTS: Readonly<Record<number, ApiText>> = {
     maxVersion: 2,
     flexibleFrom: 0,
     request:
-      'groupId:str?#group memberId:str? shareSessionEpoch:i32 maxWaitMs:i32 minBytes:i32 maxBytes:i32 maxRecords:i32@1+ batchSize:i32@1+ acquireMode:i8@2+ isRenewAck:bool@2+ topics:[ topicId:uuid#id partitions:[ index:i32 maxBytes:i32@0 batches:[ first:i64 last:i64 types:[]i8 ] ] ] forgotten:[ topicId:uuid partitions:[]i32 ]',
+      'groupId:str?#group memberId:str? shareSessionEpoch:i32 maxWaitMs:i32 minBytes:i32 maxBytes:i32 maxRecords:i32@1+ batchSize:i32@1+ acquireMode:i8@2+ isRenewAck:bool@2+ topics:[ topicId:uuid#id partitions:[ index:i32 maxBytes:i32@0 batches:[ first:i64 last:i64 types:[]i8 ] ] ] forgotten:[ topicId:uuid#kind partitions:[]i32 ]',
     response: `throttleTimeMs:i32 ${ERROR_MESSAGE} lockTimeoutMs:i32@1+ topics:[ topicId:uuid partitions:[ index:i32 ${ERROR_MESSAGE} acknowledgeError:i16 acknowledgeMessage:str? leader:( id:i32=-1 epoch:i32=-1 ) records:rec? acquired:[ first:i64 last:i64 count:i16 ] ] ] nodes:[ nodeId:i32 host:str port:i32 rack:str? ]`,
+    cut: 'topics',
   },
   79: {
     name: 'shareacknowledge',
@@ -618,6 +619,7 @@ export const API_TEXTS: Readonly<Record<number, ApiText>> = {
     request:
       'groupId:str?#group memberId:str? shareSessionEpoch:i32 isRenewAck:bool@2+ topics:[ topicId:uuid#id partitions:[ index:i32 batches:[ first:i64 last:i64 types:[]i8 ] ] ]',
     response: `throttleTimeMs:i32 ${ERROR_MESSAGE} lockTimeoutMs:i32@2+ topics:[ topicId:uuid partitions:[ index:i32 ${ERROR_MESSAGE} leader:( id:i32=-1 epoch:i32=-1 ) ] ] nodes:[ nodeId:i32 host:str port:i32 rack:str? ]`,
+    cut: 'topics',
   },
   80: {
     name: 'addraftvoter',

@@ -14,6 +14,7 @@ import {
 import { MAX_QUEUED_ANSWER_BYTES } from './limits.ts'
 import type { KafkaJudge } from './request.ts'
 import { SaslTokens } from './sasl.ts'
+import { ShareSessions } from './share-sessions.ts'
 import type { TopicIds } from './topic-ids.ts'
 
 export interface KafkaOptions {
@@ -33,6 +34,7 @@ export interface KafkaOptions {
 export class KafkaConnection {
   readonly options: KafkaOptions
   readonly outstanding = new Outstanding()
+  readonly shareSessions = new ShareSessions()
   nowMs = 0
   isDead = false
   /** Everything that still comes is dropped. */

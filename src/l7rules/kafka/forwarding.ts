@@ -7,6 +7,7 @@ import {
   FETCH,
   METADATA,
   SASL_HANDSHAKE,
+  SHARE_FETCH,
 } from './api.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { KafkaConnection } from './connection.ts'
@@ -34,7 +35,8 @@ export function canCut(slot: Slot, root: Node, denials: Denials, connection: Kaf
   const { request } = record
   const elements = api === undefined ? undefined : root[api.cut]
   if (!Array.isArray(elements) || !denials.isPartial) return false
-  if (denials.elements.size < elements.length) return true
+  // A session goes on without new topics, too.
+  if (denials.elements.size < elements.length || request.apiKey === SHARE_FETCH) return true
   // Without a broker's own word on its cluster clients do not look at errors. In version 0 no topics are all topics.
   return (
     request.apiKey === METADATA &&

@@ -1,18 +1,12 @@
 // Judges one request, at once or as its topics come along.
 import { planOf, type Verdict } from '../verdict.ts'
 import { collectAccesses, type Touched } from './accesses.ts'
-import {
-  type ApiVersion,
-  API_VERSIONS,
-  isKnownApi,
-  SASL_AUTHENTICATE,
-  SASL_HANDSHAKE,
-  SHARE_FETCH,
-} from './api.ts'
+import { type ApiVersion, API_VERSIONS, isKnownApi, SASL_AUTHENTICATE, SASL_HANDSHAKE } from './api.ts'
 import type { KafkaCode } from './codes.ts'
 import type { KafkaOptions } from './connection.ts'
 import { Denials } from './denials.ts'
 import type { Slot } from './exchange.ts'
+import type { KafkaAccess } from './request.ts'
 import type { Node } from './walker.ts'
 
 /** Who somebody is, is the broker's concern, and touches nothing. */
@@ -23,14 +17,7 @@ const AUTHENTICATION: Verdict = Object.freeze({
   direction: 'ingress',
 })
 
-const UNREAD: Touched = {
-  access: { isUnread: true },
-  isUnnamed: false,
-  index: -1,
-  node: undefined,
-  isGroupOfAll: false,
-  isTransactionOfAll: false,
-}
+const UNREAD: KafkaAccess = { isUnread: true }
 
 export class Judging {
   readonly denials = new Denials()
@@ -48,16 +35,13 @@ export class Judging {
   /** @returns why the request can be neither forwarded nor answered; '' = it can. */
   all(root: Node): KafkaCode | '' {
     const { api, record } = this.#slot
-    const { judge } = this.#options
     const { request } = record
     if (request.apiKey === SASL_HANDSHAKE || request.apiKey === SASL_AUTHENTICATE) {
       record.verdict = AUTHENTICATION
       return ''
     }
     if (api === undefined) return this.#unknown()
-    // Later fetches of a session name only what is new in it.
-    if (request.apiKey === SHARE_FETCH && judge.restrictsResources(request)) this.#judge(UNREAD)
-    else this.#new(api, root, Number.POSITIVE_INFINITY)
+    this.#new(api, root, Number.POSITIVE_INFINITY)
     return ''
   }
 
@@ -98,7 +82,7 @@ export class Judging {
     const { record } = this.#slot
     const { request } = record
     const isRestricted = judge.restrictsResources(request)
-    record.verdict = judge.judge(request, isRestricted ? UNREAD.access : {})
+    record.verdict = judge.judge(request, isRestricted ? UNREAD : {})
     // Answered in a version that every client knows.
     if (record.verdict.allowed || request.apiKey === API_VERSIONS) return ''
     if (!isRestricted) return 'KAFKA_NO_DENIAL'

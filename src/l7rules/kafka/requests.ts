@@ -4,7 +4,7 @@
 // Record sets stand between the names of a Produce: docs/adr says what is done above the limit of what may be held.
 import { ORIGINAL } from '../parser.ts'
 import { answer } from './answer.ts'
-import { findApi, HEADER_ONLY, PRODUCE, SASL_HANDSHAKE } from './api.ts'
+import { findApi, HEADER_ONLY, PRODUCE, SASL_HANDSHAKE, SHARE_FETCH } from './api.ts'
 import type { KafkaCode } from './codes.ts'
 import type { KafkaConnection } from './connection.ts'
 import { AWAITED, BROKEN, CLOSING, DENIED, Slot, TOKEN } from './exchange.ts'
@@ -254,7 +254,7 @@ export class Requests {
     if (connection.observes) return this.#goOn(current)
     if (this.#fate === SWALLOW) return
     if (refusal !== '') return this.#refuse(refusal)
-    current.answer = ownAnswer(slot, walker.root, connection.options)
+    current.answer = ownAnswer(slot, walker.root, connection)
     if (current.answer !== undefined) this.#fate = SWALLOW
     else if (judging.denials.isEmpty) this.#goOn(current)
     else if (this.#fate === FORWARD) this.#breakOff(current)
@@ -272,6 +272,7 @@ export class Requests {
     const { walker, slot, bytes } = current
     const connection = this.#connection
     slot.edit = editOf(slot, walker.root, connection)
+    this.#remember(current)
     connection.isGated = slot.edit?.onRead !== undefined
     this.#queue(current)
     if (this.#fate === HOLD) {
@@ -326,11 +327,19 @@ export class Requests {
     const { denials } = judging
     slot.record.errorCode = denials.first
     slot.edit = editOf(slot, walker.root, connection, denials)
+    this.#remember(current)
     const before = patches(slot, walker.root, walker.marks, connection)
     rewrite(connection.options.steps, bytes, cuts(slot.api!, denials, array, before, bytes))
     this.#consumed = bytes
     if (isMute(current)) slot.kind = CLOSING
     this.#queue(current)
+  }
+
+  /** What later requests will mean by what this one names. */
+  #remember({ walker, slot, judging }: Current): void {
+    if (slot.record.request.apiKey !== SHARE_FETCH) return
+    const { elements } = judging.denials
+    this.#connection.shareSessions.forward(walker.root, (index) => elements.has(index))
   }
 
   /** The request was swallowed. */

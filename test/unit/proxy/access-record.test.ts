@@ -5,6 +5,7 @@ import { ConnectionRecord, type ConnectionFacts } from '../../../src/proxy/acces
 import { jsonEscape } from '../../../src/proxy/json-string.ts'
 import { outcomeOf } from '../../../src/proxy/outcome.ts'
 import { TimestampFormatter } from '../../../src/proxy/timestamp.ts'
+import type { KafkaExchange } from '../../../src/l7rules/kafka/exchange.ts'
 import type { HttpExchange } from '../../../src/l7rules/http1/request.ts'
 import type { Verdict } from '../../../src/l7rules/verdict.ts'
 
@@ -235,4 +236,42 @@ t.test('time stamps are those of Date', async (t) => {
   const times = [0, 999, 1000, 1_764_000_000_123, 1_764_000_000_123, 1_764_000_000_124, 1_764_000_001_000, 5]
   for (const ms of times) t.equal(formatter.format(ms), new Date(ms).toISOString())
   t.equal(formatter.format(1000.9), '1970-01-01T00:00:01.000Z')
+})
+
+t.test('a Kafka request, in the fields of Hubble', async (t) => {
+  const exchange: KafkaExchange = {
+    request: { apiKey: 1, apiVersion: 12, clientId: 'c' },
+    correlationId: 9,
+    topic: 'plans "ü"',
+    errorCode: 29,
+    verdict: DENIED,
+    error: '',
+    requestBytes: 10,
+    responseBytes: 20,
+    startedMs: 1000,
+    endedMs: 1001.25,
+    respondedMs: 1001,
+  }
+  const record = new ConnectionRecord(FACTS)
+  const parseLine = (line: string): Flow => {
+    t.match(line, /^[ -~]*\n$/)
+    return JSON.parse(line) as Flow
+  }
+  t.match(parseLine(record.formatKafka(exchange, 4, TIME)), {
+    verdict: 'DROPPED',
+    drop_reason_desc: 'POLICY_DENIED',
+    l7: {
+      type: 'REQUEST',
+      latency_ns: '1250000',
+      kafka: { error_code: 29, api_version: 12, api_key: 'fetch', correlation_id: 9, topic: 'plans "ü"' },
+    },
+    Summary: 'Kafka fetch v12 topic plans "ü"',
+    weir: { rule: 'default/landing', request_bytes: 10, response_bytes: 20, first_byte_ns: 1000000 },
+  })
+  const request = { apiKey: 18, apiVersion: 3, clientId: '' }
+  const other = { ...exchange, request, topic: '', errorCode: 0, verdict: ALLOWED, respondedMs: 0 }
+  t.match(parseLine(record.formatKafka(other, 4, TIME)), {
+    verdict: 'FORWARDED',
+    Summary: 'Kafka apiversions v3',
+  })
 })

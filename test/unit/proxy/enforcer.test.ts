@@ -7,6 +7,7 @@ import { AccessLog } from '../../../src/proxy/access-log.ts'
 import { Enforcer } from '../../../src/proxy/enforcer.ts'
 import type { Relay } from '../../../src/proxy/relay.ts'
 import type { HttpRule, PortRule } from '../../../src/policy/network-policy.ts'
+import { all, array, i32, request as kafka, response, str } from '../../conformance/kafka/wire.ts'
 import { MemoryConnection } from '../../conformance/parser-laws.ts'
 
 const OPEN: PortRule = rule({ name: 'default allow', precedence: 0 })
@@ -215,5 +216,72 @@ t.test('a new snapshot', async (t) => {
     world.apply(rule({ deny: true }))
     t.same(world.aborts, ['POLICY_REVOKED'])
     t.equal(world.open(), undefined)
+  })
+})
+
+t.test('Kafka', async (t) => {
+  const metadata = (topic: string, id: number): Buffer =>
+    kafka({ key: 3, version: 1, id }, array([str(topic)]))
+  const answer = (id: number): Buffer => response(id, all(array([]), i32(1), array([])))
+  const topic = (name: string): PortRule => rule({ kafka: [{ name: `topic ${name}`, topic: name }] })
+
+  t.test('is judged by the snapshot of its time, and counted', async (t) => {
+    const world = new World()
+    world.apply(topic('a'))
+    const connection = world.open()
+    connection?.send(ORIGINAL, all(metadata('a', 1), metadata('b', 2)))
+    connection?.send(REPLY, all(answer(1), answer(2)))
+    world.apply(topic('b'))
+    connection?.send(ORIGINAL, metadata('b', 3))
+    connection?.send(REPLY, answer(3))
+    t.match(world.flows(), [
+      { verdict: 'FORWARDED', l7: { kafka: { api_key: 'metadata', topic: 'a', error_code: 0 } } },
+      {
+        verdict: 'DROPPED',
+        l7: { kafka: { topic: 'b', error_code: 29 } },
+        weir: { reason: 'NO_RULE_MATCHED' },
+      },
+      { verdict: 'FORWARDED', l7: { kafka: { topic: 'b' } }, weir: { rule: 'topic b', revision: 2 } },
+    ])
+    t.same(world.aborts, [])
+    world.apply(rule({ http: [get('/a')] }))
+    t.same(world.aborts, ['POLICY_REVOKED'], 'another protocol cannot be judged from the middle')
+  })
+
+  t.test('in audit and shadow passes, be it Kafka or not', async (t) => {
+    for (const mode of ['audit', 'shadow'] as const) {
+      const world = new World()
+      const kafkaRules = [{ name: 'topic a', topic: 'a' }]
+      world.apply(
+        rule({ name: 'new', mode, kafka: kafkaRules }),
+        rule({ name: 'new (default deny)', precedence: 1, deny: true, mode }),
+        OPEN,
+      )
+      const connection = world.open()
+      const sent = all(metadata('a', 1), metadata('b', 2))
+      connection?.send(ORIGINAL, sent)
+      connection?.send(REPLY, all(answer(1), answer(2)))
+      t.same(connection?.output(ORIGINAL), sent)
+      const [, second] = world.flows()
+      t.match(
+        second,
+        mode === 'audit'
+          ? { verdict: 'AUDIT' }
+          : { verdict: 'FORWARDED', weir: { shadow: { verdict: 'DROPPED' } } },
+      )
+      const other = world.open()
+      other?.send(ORIGINAL, 'EHLO me, and more\r\n')
+      t.equal(other?.output(ORIGINAL).toString(), 'EHLO me, and more\r\n')
+      t.match(world.flows(), [{ verdict: mode === 'audit' ? 'AUDIT' : 'FORWARDED' }])
+    }
+  })
+
+  t.test('that is none ends the connection', async (t) => {
+    const world = new World()
+    world.apply(topic('a'))
+    const connection = world.open()
+    connection?.send(ORIGINAL, 'GET / HTTP/1.1\r\n\r\n')
+    t.equal(connection?.errorCode, 'KAFKA_REQUEST_TOO_LARGE')
+    t.match(world.flows(), [{ verdict: 'DROPPED', drop_reason_desc: 'KAFKA_REQUEST_TOO_LARGE' }])
   })
 })
