@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // The composition root: the only place that knows agent, proxy and command line at once. Parts are loaded by
 // the command that needs them: a worker that was killed has to be back soon.
-import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { AgentOptions as AgentRunOptions } from './agent/agent.ts'
 import type { AgentOptions, ProxyOptions, RunOptions, StandaloneAgentOptions } from './cli/options.ts'
@@ -78,6 +77,7 @@ async function proxy(options: ProxyOptions): Promise<void> {
 
 async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<void> {
   const { lockInstance } = await import('./agent/instance-lock.ts')
+  const { removeStateDirectory } = await import('./agent/state-directory.ts')
   const { Supervisor } = await import('./agent/supervisor.ts')
   const { removeDatapath } = await import('./redirect/cleanup.ts')
   const { checkPrivileges } = await import('./redirect/requirements.ts')
@@ -94,7 +94,7 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
   } finally {
     unlock()
   }
-  rmSync(paths.stateDir, { recursive: true, force: true })
+  removeStateDirectory(paths.stateDir)
   process.stdout.write('nothing of Weir is left on this machine\n')
 }
 

@@ -27,6 +27,7 @@ const BUSYBOX = '/bin/busybox'
 /** Longer than any test; and an end, should something survive one. */
 const LIFE_SECONDS = 600
 const START_TIMEOUT_MS = 30_000
+const BUILD_TIMEOUT_MS = 200_000
 
 interface Teardown {
   teardown(handler: () => unknown): void
@@ -147,6 +148,12 @@ export class DockerEngine {
     return (await this.#run(args)).stdout.toString().trimEnd()
   }
 
+  /** `docker build ARGS`, with the builder that needs no plugin. @returns what it printed. Rejects when it fails. */
+  async build(...args: string[]): Promise<string> {
+    const options = { timeoutMs: BUILD_TIMEOUT_MS, environment: { DOCKER_BUILDKIT: '0' } }
+    return (await this.#run(['build', ...args], options)).stdout.toString()
+  }
+
   /** `docker run -d`. Resolves when the container runs. */
   async run(name: string, options: RunOptions = {}): Promise<Container> {
     const { network, labels = {}, args = [], command = ['sleep', String(LIFE_SECONDS)] } = options
@@ -212,9 +219,13 @@ export class DockerEngine {
     await this.docker('import', archive, IMAGE)
   }
 
-  #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  #run(
+    args: readonly string[],
+    { environment = {}, ...options }: CommandOptions & { readonly environment?: NodeJS.ProcessEnv } = {},
+  ): Promise<CommandResult> {
     const env = {
       ...cleanEnvironment(),
+      ...environment,
       DOCKER_HOST: `unix://${this.socket}`,
       DOCKER_CONFIG: join(this.#dir, 'cli'),
     }

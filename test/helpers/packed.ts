@@ -1,5 +1,5 @@
 // The npm package as users get it: packed, and installed in an empty folder.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../src/lib/paths.ts'
 import { cleanEnvironment, runCommand } from './command.ts'
@@ -64,6 +64,19 @@ export async function install(tarball: string, directory: string): Promise<strin
   writeFileSync(join(directory, 'package-lock.json'), JSON.stringify({ ...lock, ...project, packages }))
   await npm(['ci', '--prefer-offline', '--no-audit', '--no-fund'], directory, INSTALL_TIMEOUT_MS)
   return join(directory, 'node_modules', '.bin', 'weir')
+}
+
+/** The packed file with its dependencies inside, for machines that reach no registry. @returns path of the file */
+export async function packWithDependencies(directory: string): Promise<string> {
+  const tarball = await packBuilt(directory)
+  await runCommand(['tar', '--extract', '--gzip', '--file', tarball, '--directory', directory])
+  const folder = join(directory, 'package')
+  for (const file of ['package-lock.json', '.npmrc'])
+    copyFileSync(join(packageRoot(), file), join(folder, file))
+  const options = ['--omit=dev', '--prefer-offline', '--no-audit', '--no-fund']
+  await npm(['ci', ...options], folder, INSTALL_TIMEOUT_MS)
+  await runCommand(['tar', '--create', '--gzip', '--file', tarball, '--directory', directory, 'package'])
+  return tarball
 }
 
 /** The settings of the npm that runs the tests are about another project. */
