@@ -1,7 +1,6 @@
 // The broker's side of a connection: answers are framed, their correlation ids compared with the requests whose turn it
 // is, and those that would show what is denied are edited. Nearly all pass unread.
 import { REPLY } from '../parser.ts'
-import { API_VERSIONS, findApi } from './api.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { UNSUPPORTED_VERSION } from './codes.ts'
 import type { KafkaConnection } from './connection.ts'
@@ -99,10 +98,11 @@ export class Responses {
   }
 
   #startReading(edit: Edit, errorCode: number): void {
-    // A broker that does not have the client's version of ApiVersions answers in version 0.
-    const isOldForm = edit.lowersVersions === true && errorCode === UNSUPPORTED_VERSION
-    const api = (isOldForm ? findApi(API_VERSIONS, 0) : undefined) ?? edit.api
-    if (api.response === undefined) {
+    // A broker that does not have the client's version of ApiVersions says so, and at most which ones it has, in the form
+    // of version 0 or in one of its own (librdkafka's): the client asks again, and reads no other version from it.
+    const isRefused = edit.lowersVersions === true && errorCode === UNSUPPORTED_VERSION
+    const { api } = edit
+    if (isRefused || api.response === undefined) {
       this.#state = PASS
       return
     }
