@@ -1,4 +1,4 @@
-// `npm run bench [-- OPTIONS]`: set-up, then bench/e2e, as root.
+// `npm run bench [-- OPTIONS]`: set-up, then bench/e2e, or bench/kafka with `--only kafka`, as root.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,8 @@ async function main(args) {
   const isPrepared = args.includes('--no-setup')
   const rest = args.filter((arg) => arg !== '--no-setup')
   if (!isPrepared) await setUp({ tests: true, bench: true })
-  const folder = join(ROOT, 'dist', 'bench', 'e2e')
+  const isKafka = /--only[ =]kafka/.test(rest.join(' '))
+  const folder = join(ROOT, 'dist', 'bench', isKafka ? 'kafka' : 'e2e')
   const { readOptions, USAGE } = await import(join(folder, 'options.js'))
   if (rest.includes('--help')) {
     process.stdout.write(USAGE)

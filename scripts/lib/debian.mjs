@@ -36,7 +36,7 @@ const TO_TEST = [
   { what: 'openssl', tools: ['openssl'], packages: ['openssl'] },
   { what: 'iptables', tools: ['iptables'], packages: ['iptables'] },
   { what: 'systemd-nspawn', tools: ['systemd-nspawn'], packages: ['systemd-container'] },
-  { what: 'kcat', tools: ['kcat', 'kafkacat'], packages: ['kcat', 'kafkacat'] },
+  { what: 'kcat', tools: ['kcat'], packages: ['kcat'] },
   {
     what: 'java >= 17 (optional)',
     tools: ['java'],

@@ -48,3 +48,19 @@ export const onUdp = (...ports: readonly number[]): Rule => ({ toPorts: [portsOf
 export const onHttp = (port: number, ...http: readonly HttpRule[]): Rule => ({
   toPorts: [{ ...portsOf('TCP', [port]), rules: { http } }],
 })
+
+export interface KafkaRule {
+  readonly role?: 'produce' | 'consume'
+  readonly apiKey?: string
+  readonly apiVersion?: string
+  readonly clientID?: string
+  readonly topic?: string
+  readonly topicPrefix?: string
+  readonly group?: string
+  readonly transactionalID?: string
+}
+
+/** Only these requests. */
+export const onKafka = (port: number, ...kafka: readonly KafkaRule[]): Rule => ({
+  toPorts: [{ ...portsOf('TCP', [port]), rules: { kafka } }],
+})

@@ -1,16 +1,16 @@
 // 1 GB each way: all of it, in order, while the worker keeps next to nothing of it.
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net, { type Socket } from 'node:net'
 import t from 'tap'
-import { type Cluster, startCluster } from '../helpers/cluster.ts'
+import { startCluster } from '../helpers/cluster.ts'
 import { fromPods, networkPolicy, onHttp } from '../helpers/network-policy.ts'
 import { urlOf } from '../helpers/node-namespace.ts'
 import { Observer } from '../helpers/observed.ts'
 import { canRunPrivileged } from '../helpers/privileges.ts'
 import { connected, listenIn } from '../helpers/tcp.ts'
+import { watchMemory } from '../helpers/worker-memory.ts'
 
 const [ECHO, COUNT] = [8000, 8001] as const
 const GIGABYTE = 2 ** 30
@@ -40,7 +40,7 @@ if (canRunPrivileged(t)) {
     t.teardown(() => [echo, counter].forEach((listening) => listening.close()))
 
     t.test('both ways at once, the answer before the request is complete', async (t) => {
-      const memory = watchMemory(cluster)
+      const memory = watchMemory(cluster.weir)
       const connection = await connected(client, { host: server.v6, port: ECHO })
       connection.write(`POST /ok/echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${GIGABYTE}\r\n\r\n`)
       const [sent, received] = await Promise.all([send(connection), receive(connection)])
@@ -52,7 +52,7 @@ if (canRunPrivileged(t)) {
     })
 
     t.test('chunked, sent by curl', async (t) => {
-      const memory = watchMemory(cluster)
+      const memory = watchMemory(cluster.weir)
       const url = urlOf(server.v4, '/ok/count', COUNT)
       const upload = `head -c ${GIGABYTE} /dev/zero | curl --silent --noproxy '*' --upload-file - '${url}'`
       const { stdout } = await client.exec(['sh', '-c', upload], { timeoutMs: 240_000 })
@@ -60,17 +60,6 @@ if (canRunPrivileged(t)) {
       t.ok(memory.growth() < MAX_GROWTH_BYTES, `the worker has grown by ${memory.growth()} bytes`)
     })
   })
-}
-
-/** The most that the worker has grown since, in resident memory. */
-function watchMemory({ weir }: Cluster<string>): { growth(): number } {
-  const { pid } = weir.processes().find(({ command }) => command === 'proxy')!
-  const bytesOf = (field: string): number =>
-    Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) *
-    1024
-  const before = bytesOf('VmRSS')
-  writeFileSync(`/proc/${pid}/clear_refs`, '5') // the peak begins anew
-  return { growth: () => bytesOf('VmHWM') - before }
 }
 
 /** Answer the head at once, then send back the body as it comes. */
