@@ -7,7 +7,7 @@ const ALL_CASES = Object.values(SUITES).flat()
 export const USAGE = `usage: npm run bench -- [--quick] [--case NAME]... [--proxy NAME]... [--rounds N] [--seconds N] [--envoy PATH]
 
   --quick         one round of short runs, fewer cases: ends within 90 s, good for trends; writes no results
-  --only NAME     which benchmark: http1 (default) or http2
+  --only NAME     which benchmark: http1 (default), http2, or kafka, which has its own --help
   --case NAME     only these cases: ${ALL_CASES.map(({ name }) => name).join(', ')}
   --proxy NAME    only these proxies: direct, haproxy-tcp, haproxy-http,
                   haproxy-log, weir, weir-nolog, envoy, weir-other
@@ -55,7 +55,7 @@ export function readOptions(args: readonly string[]): Options {
       out: { type: 'string' },
     },
   })
-  if (!isSuite(values.only)) throw new Error(`--only ${values.only}: there are http1 and http2`)
+  if (!isSuite(values.only)) throw new Error(`--only ${values.only}: there are http1, http2 and kafka`)
   const cases = SUITES[values.only]
   for (const name of values.case)
     if (!cases.some((known) => known.name === name)) throw new Error(`--case ${name}: no such case`)

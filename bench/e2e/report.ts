@@ -63,17 +63,17 @@ function idleTable({ areOpen }: Case, rows: readonly Measured[]): string {
   return align(table, 1)
 }
 
-function number(value: number | null): string {
+export function number(value: number | null): string {
   if (value === null) return '-'
   return value >= 100 ? value.toFixed(0) : value.toFixed(1)
 }
 
-function ratio(value: number | null): string {
+export function ratio(value: number | null): string {
   return value === null ? '-' : value.toFixed(2)
 }
 
 /** Columns from `firstRight` on are numbers and end at the same place. */
-function align(rows: readonly (readonly string[])[], firstRight: number): string {
+export function align(rows: readonly (readonly string[])[], firstRight: number): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   const cell = (text: string, column: number): string =>
     column >= firstRight ? text.padStart(widths[column]!) : text.padEnd(widths[column]!)

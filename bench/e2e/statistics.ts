@@ -3,12 +3,15 @@ import { type Sample } from './measure.ts'
 
 export type Measure = keyof Sample
 
-export interface Measured {
+export interface Measured<S = Sample> {
   readonly case: string
   readonly proxy: string
   /** One per round. */
-  readonly samples: readonly Sample[]
+  readonly samples: readonly S[]
 }
+
+/** What was measured by these names; null: does not apply. */
+type Values<M extends string> = Readonly<Record<M, number | null>>
 
 export function median(numbers: readonly number[]): number | null {
   if (numbers.length === 0) return null
@@ -17,16 +20,19 @@ export function median(numbers: readonly number[]): number | null {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-export function medianOf(measured: Measured | undefined, measure: Measure): number | null {
+export function medianOf<M extends string>(
+  measured: Measured<Values<M>> | undefined,
+  measure: M,
+): number | null {
   const values = measured?.samples.map((sample) => sample[measure]) ?? []
   return median(values.filter((value) => value !== null))
 }
 
 /** Median over rounds of a / b: noise of the machine hits neighbours in a round alike. */
-export function pairedRatio(
-  a: Measured | undefined,
-  b: Measured | undefined,
-  measure: Measure,
+export function pairedRatio<M extends string>(
+  a: Measured<Values<M>> | undefined,
+  b: Measured<Values<M>> | undefined,
+  measure: M,
 ): number | null {
   const ratios: number[] = []
   for (const [round, sample] of (a?.samples ?? []).entries()) {

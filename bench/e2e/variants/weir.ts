@@ -9,6 +9,9 @@ import { type RuleSet, ruleSetOf } from '../rules.ts'
 import { type Stage } from '../stage.ts'
 import { type Variant } from './variant.ts'
 
+/** `toPorts` of a rule. */
+type PortRule = Readonly<Record<string, unknown>>
+
 /** V8 compacts the heap of an idle process after 15 to 25 seconds. */
 const REST_MS = 30_000
 
@@ -17,18 +20,47 @@ export interface WeirOptions {
   /** A built checkout. */
   readonly root: string
   readonly hasAccessLog: boolean
-  readonly sets: readonly RuleSet[]
+  /** What the client may do at the server. */
+  readonly ports: readonly PortRule[]
   /** Options of Node for all its processes. */
   readonly nodeFlags: readonly string[]
 }
 
-export async function startWeir(stage: Stage, options: WeirOptions): Promise<Variant> {
+export interface RunningWeir {
+  readonly worker: number
+  /** Empty the access log. */
+  tidy(): void
+  stop(): Promise<void>
+}
+
+export async function startWeir(
+  stage: Stage,
+  options: Omit<WeirOptions, 'ports'> & { readonly sets: readonly RuleSet[] },
+): Promise<Variant> {
+  const weir = await launchWeir(stage, { ...options, ports: options.sets.map(portRule) })
+  return {
+    name: options.name,
+    client: stage.client,
+    workDir: stage.node.workDir,
+    pids: [weir.worker],
+    canDo: () => true,
+    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
+    restMs: REST_MS,
+    tidy: () => weir.tidy(),
+    stop: () => weir.stop(),
+  }
+}
+
+export async function launchWeir(
+  stage: Pick<Stage, 'node' | 'client' | 'server'>,
+  options: WeirOptions,
+): Promise<RunningWeir> {
   const { node } = stage
   const directory = join(node.workDir, 'weir')
   mkdirSync(join(directory, 'policies'), { recursive: true })
   const endpoints = [endpointOf(stage.client, { app: 'client' }), endpointOf(stage.server, { app: 'server' })]
   writeFileSync(join(directory, 'endpoints.yaml'), stringify(endpoints))
-  writeFileSync(join(directory, 'policies', 'server.yaml'), stringify(policy(options.sets)))
+  writeFileSync(join(directory, 'policies', 'server.yaml'), stringify(policy(options.ports)))
   const accessLog = join(directory, 'access.ndjson')
   if (options.hasAccessLog) writeFileSync(accessLog, '')
   const main = join(options.root, 'dist', 'src', 'main.js')
@@ -41,13 +73,7 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
   const worker = workerOf(child.pid!)
   pinProxy(worker)
   return {
-    name: options.name,
-    client: stage.client,
-    workDir: stage.node.workDir,
-    pids: [worker],
-    canDo: () => true,
-    targetOf: (load) => ({ host: stage.server.v4, port: ruleSetOf(load).port }),
-    restMs: REST_MS,
+    worker,
     tidy: () => {
       if (options.hasAccessLog) truncateSync(accessLog)
     },
@@ -55,19 +81,19 @@ export async function startWeir(stage: Stage, options: WeirOptions): Promise<Var
   }
 }
 
-function policy(sets: readonly RuleSet[]): unknown {
+function policy(ports: readonly PortRule[]): unknown {
   return {
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumNetworkPolicy',
     metadata: { name: 'server' },
     spec: {
       endpointSelector: { matchLabels: { app: 'server' } },
-      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: sets.map(portRule) }],
+      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: ports }],
     },
   }
 }
 
-function portRule({ port, paths, method = 'GET' }: RuleSet): unknown {
+function portRule({ port, paths, method = 'GET' }: RuleSet): PortRule {
   return {
     ports: [{ port: String(port), protocol: 'TCP' }],
     rules: { http: paths.map((path) => ({ method, path })) },
