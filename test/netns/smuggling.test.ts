@@ -16,6 +16,7 @@ import { SMUGGLING_CASES, type SmugglingCase } from './smuggling-cases.ts'
 
 const WEB = 80
 const BACKEND = 8081
+const FIRST_LOCAL_PORT = 20_000
 
 type Pods = 'client' | 'node' | 'nginx'
 
@@ -131,8 +132,9 @@ if (canRunPrivileged(t)) {
 async function play(cluster: Cluster<Pods>, site: Site, one: SmugglingCase, number: number): Promise<Played> {
   const { client } = cluster.pods
   const host = addressesOf(cluster.pods[site.pod])[number % 2]!
-  const http = await RawHttpClient.open(client, { host, port: WEB })
-  const localPort = http.socket.localPort!
+  // Of its own, and none that the kernel gives out: records are found by it.
+  const localPort = FIRST_LOCAL_PORT + number
+  const http = await RawHttpClient.open(client, { host, port: WEB }, { localPort })
   http.socket.write(one.bytes, 'latin1')
   const answers: number[] = []
   for (const _ of one.answers) {
