@@ -77,6 +77,7 @@ async function proxy(options: ProxyOptions): Promise<void> {
 
 async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<void> {
   const { lockInstance } = await import('./agent/instance-lock.ts')
+  const { lockNetwork } = await import('./agent/network-lock.ts')
   const { removeStateDirectory } = await import('./agent/state-directory.ts')
   const { Supervisor } = await import('./agent/supervisor.ts')
   const { removeDatapath } = await import('./redirect/cleanup.ts')
@@ -84,7 +85,9 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
   const paths = instancePaths(stateDir)
   checkPrivileges()
   const unlock = lockInstance(paths.stateDir)
+  let unlockNetwork = (): void => {}
   try {
+    unlockNetwork = await lockNetwork(paths.stateDir)
     const log = createLogger('cleanup', 'warn')
     // Workers of an agent that was killed: to a supervisor of none, all are too many.
     const supervisor = new Supervisor({ stateDir: paths.stateDir, workers: 0, command: () => [''], log })
@@ -92,6 +95,7 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
     await supervisor.stop()
     for (const removed of removeDatapath(paths)) process.stdout.write(`removed ${removed}\n`)
   } finally {
+    unlockNetwork()
     unlock()
   }
   removeStateDirectory(paths.stateDir)

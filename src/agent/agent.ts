@@ -21,6 +21,7 @@ import { FlowLog } from './flow-log.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { FileIdentityStore } from './identity-store.ts'
 import { lockInstance } from './instance-lock.ts'
+import { lockNetwork } from './network-lock.ts'
 import { PolicyFolder } from './policy-folder.ts'
 import { PolicyStore } from './policy-store.ts'
 import { Reconciler } from './reconciler.ts'
@@ -62,12 +63,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, paths } = options
   checkPrivileges()
   const unlock = lockInstance(paths.stateDir)
+  let unlockNetwork = (): void => {}
   /** Of what was opened, in that order. Also after a failure: an open watch would keep the process alive. */
   const closers: (() => unknown)[] = []
   try {
+    unlockNetwork = await lockNetwork(paths.stateDir)
     await run(options, closers)
   } finally {
     for (const close of closers.reverse()) await close()
+    unlockNetwork()
     unlock()
   }
   log.info(

@@ -14,7 +14,7 @@ export const ERROR_CODES = {
   DEVICE_MISSING: 'The device of an endpoint does not exist (yet).',
   POLICY_MAP_FULL: 'The policy map of an endpoint is full; the endpoint is closed.',
   MAP_FULL: 'A map shared by all endpoints is full.',
-  ALREADY_RUNNING: 'Another instance uses the same state directory.',
+  ALREADY_RUNNING: 'Another agent uses the same state directory, or the same network namespace.',
   AGENT_UNREACHABLE: 'Nothing answers on the socket of the agent.',
   NOT_FOUND: 'The named object does not exist.',
   DOCKER_UNREACHABLE: 'Nothing that speaks the Docker API answers on the socket; endpoints stay as they are.',

@@ -1,4 +1,5 @@
 // Stopping, cleaning up and starting again: what stays, what goes, and that nothing of others is touched.
+import { rmSync } from 'node:fs'
 import t from 'tap'
 import { startCluster } from '../helpers/cluster.ts'
 import { curl, CURL_TIMED_OUT } from '../helpers/curl.ts'
@@ -10,7 +11,7 @@ import { statusOf } from '../helpers/observed.ts'
 import { atPaceOf } from '../helpers/pace.ts'
 import { canRunPrivileged } from '../helpers/privileges.ts'
 import { listenAndEcho, tryDial } from '../helpers/tcp.ts'
-import { endpointOf, weirCli, WeirProcess } from '../helpers/weir-process.ts'
+import { endpointOf, MAIN, weirCli, WeirProcess } from '../helpers/weir-process.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const SHORT_MS = 200
@@ -126,6 +127,14 @@ if (canRunPrivileged(t)) {
       t.equal(refused.code, 1)
       t.match(refused.stderr, `ALREADY_RUNNING: agent ${weir.pid} `, `${command[0]} names the pid`)
       t.match(refused.stderr, weir.node.stateDir)
+    }
+    const elsewhere = ['--state-dir', `${node.stateDir}-2`]
+    t.teardown(() => rmSync(`${node.stateDir}-2`, { recursive: true, force: true }))
+    for (const command of [run, ['cleanup']]) {
+      const refused = await node.exec([process.execPath, MAIN, ...command, ...elsewhere], { check: false })
+      t.equal(refused.code, 1)
+      const holder = `ALREADY_RUNNING: agent ${weir.pid} with --state-dir ${node.stateDir} holds this network`
+      t.match(refused.stderr, holder, `${command[0]} with another state directory, too`)
     }
     t.strictSame(machineState(node), before, 'and have changed nothing')
     t.equal((await curl(pods.client, urlOf(pods.server.v4, '/ok'))).status, 200)
