@@ -1,9 +1,9 @@
 // From what a machine is like to findings, each with its mend. Pure.
 import type { Finding, FindingState } from '../../lib/finding.ts'
-import { MARK_MASK, MARK_REPLY } from '../layouts.ts'
-import { RULE_PRIORITIES, ROUTE_TABLE } from '../steering.ts'
-import { BPF_FEATURES, type Machine, type Rule } from './machine.ts'
-import { SYSCTL_ADVICE, SYSCTLS } from './sysctls.ts'
+import { BPF_FEATURES, type Machine } from './machine.ts'
+import { diagnoseMarks } from './marks.ts'
+import { diagnoseRouting } from './routing.ts'
+import { RUNNING_ADVICE, SYSCTL_ADVICE, SYSCTLS } from './sysctls.ts'
 
 /** sk_lookup came with 5.9. */
 const OLDEST_KERNEL = [5, 9] as const
@@ -13,8 +13,6 @@ const CAP_NET_ADMIN = 12
 const CAP_SYS_ADMIN = 21
 const CAP_PERFMON = 38
 const CAP_BPF = 39
-/** Bits of skb->mark that carry something of ours: kind, direction, and 16 bits of a number. */
-const OUR_BITS = (0xffff_0000 | MARK_REPLY | MARK_MASK) >>> 0
 
 export function diagnose(machine: Machine): Finding[] {
   return [
@@ -27,8 +25,8 @@ export function diagnose(machine: Machine): Finding[] {
     nft(machine),
     sysctlAccess(machine),
     ...sysctls(machine),
-    routing(machine),
-    ...marks(machine),
+    diagnoseRouting(machine),
+    ...diagnoseMarks(machine),
   ]
 }
 
@@ -145,88 +143,13 @@ function sysctlAccess({ canWriteSysctls }: Machine): Finding {
       )
 }
 
-function sysctls({ sysctls }: Machine): Finding[] {
+function sysctls({ sysctls, isRunning }: Machine): Finding[] {
   return SYSCTLS.flatMap((name) => {
     const value = sysctls[name]
     if (value === undefined) return []
-    const advice = SYSCTL_ADVICE[name]?.[value]
+    const advice = (isRunning ? RUNNING_ADVICE[name]?.[value] : undefined) ?? SYSCTL_ADVICE[name]?.[value]
     const dotted = name.replaceAll('/', '.')
     if (advice === undefined) return [finding(dotted, 'ok', value)]
     return [finding(dotted, advice.state, `${value}: ${advice.why}`, `sysctl -w ${dotted}=${advice.better}`)]
   })
 }
-
-/** Somebody else's rule between ours, or routes in our table. */
-function routing({ rules, routes, isRunning }: Machine): Finding {
-  const [first, last] = [Math.min(...RULE_PRIORITIES), Math.max(...RULE_PRIORITIES)]
-  const foreign = rules.filter(({ priority }) => priority >= first && priority <= last)
-  if (isRunning) return finding('rules and routes', 'ok', `${foreign.length} rules: Weir is running`)
-  if (foreign.length === 0 && routes.length === 0)
-    return finding(
-      'rules and routes',
-      'ok',
-      `priorities ${first} to ${last} and table ${ROUTE_TABLE} are free`,
-    )
-  const detail = [
-    ...foreign.map((rule) => `IPv${rule.family} rule ${rule.priority} is taken`),
-    ...routes.map((route) => `table ${ROUTE_TABLE} holds "${route}"`),
-  ].join('; ')
-  return finding(
-    'rules and routes',
-    'blocking',
-    detail,
-    'move them, or `weir cleanup` if they are of a dead Weir',
-  )
-}
-
-/** Who else looks at, or writes, bits of skb->mark that are ours. */
-function marks({ rules, ruleset }: Machine): Finding[] {
-  const foreignRules = rules.filter(
-    (rule) => rule.fwmark !== undefined && !RULE_PRIORITIES.includes(rule.priority) && overlaps(rule),
-  )
-  const findings = foreignRules.map((rule) =>
-    finding(
-      'marks',
-      'warning',
-      `IPv${rule.family} rule ${rule.priority} looks at mark ${rule.fwmark ?? ''}/${rule.fwmask ?? '0xffffffff'}`,
-      `use other bits than ${hex(OUR_BITS)} for it, or a priority above ${Math.max(...RULE_PRIORITIES)}`,
-    ),
-  )
-  const foreignTables = tablesThatSetMarks(ruleset)
-  if (foreignTables.length > 0) {
-    findings.push(
-      finding(
-        'marks',
-        'warning',
-        `${foreignTables.join(', ')} set bits of ${hex(OUR_BITS)}`,
-        'a packet that is marked after Weir judged it is judged again, or dropped: use other bits',
-      ),
-    )
-  }
-  return findings.length > 0
-    ? findings
-    : [finding('marks', 'ok', `nobody else uses bits of ${hex(OUR_BITS)}`)]
-}
-
-function overlaps({ fwmark = '0', fwmask = '0xffffffff', priority }: Rule): boolean {
-  const isBefore = priority < Math.max(...RULE_PRIORITIES)
-  return isBefore && (Number(fwmark) & Number(fwmask) & OUR_BITS) !== 0
-}
-
-/** `meta mark set mark | 0x00004000` of kube-proxy is fine, `meta mark set 0x00000200` of a TPROXY set-up is not. */
-function tablesThatSetMarks(ruleset: string): string[] {
-  const found = new Set<string>()
-  let table = ''
-  for (const line of ruleset.split('\n')) {
-    table = /^table (\S+ \S+)/.exec(line)?.[1] ?? table
-    if (table === 'inet weir') continue
-    const set =
-      /meta mark set (?:mark |meta mark )?(?:(?:and|&) 0x[0-9a-f]+ )?(?:(?:or|xor|\||\^) )?(0x[0-9a-f]+)/.exec(
-        line,
-      )
-    if (set !== null && (Number(set[1]) & OUR_BITS) !== 0) found.add(`table ${table}`)
-  }
-  return [...found]
-}
-
-const hex = (bits: number): string => `0x${bits.toString(16)}`

@@ -17,6 +17,12 @@ export interface Rule {
   readonly table?: string
 }
 
+export interface Route {
+  readonly family: 4 | 6
+  /** As `ip route` writes it. */
+  readonly route: string
+}
+
 export interface Machine {
   readonly kernel: string
   readonly uid: number
@@ -32,12 +38,14 @@ export interface Machine {
   readonly nft: string | undefined
   readonly sysctls: Readonly<Partial<Record<Sysctl, string>>>
   readonly rules: readonly Rule[]
-  /** Routes in the table that is ours. */
-  readonly routes: readonly string[]
+  /** In the table that is ours. */
+  readonly routes: readonly Route[]
   /** Whether Weir's own device is there: then its rules and routes are no conflict. */
   readonly isRunning: boolean
   /** Rules of nftables, also those made by iptables-nft; '' without nft. */
   readonly ruleset: string
+  /** What iptables-legacy, which nftables does not show, has in its table `mangle`; '' = nothing. */
+  readonly legacyRules: string
 }
 
 /** Kind and number in <linux/bpf.h>. */
@@ -73,11 +81,20 @@ export function readMachine(): Machine {
     ),
     rules: [...readRules(4), ...readRules(6)],
     routes: ([4, 6] as const).flatMap((family) =>
-      lines('ip', `-${family}`, 'route', 'show', 'table', ROUTE_TABLE),
+      lines('ip', `-${family}`, 'route', 'show', 'table', ROUTE_TABLE).map((route) => ({ family, route })),
     ),
     isRunning: lines('ip', 'link', 'show', REDIRECT_DEVICE).length > 0,
     ruleset: lines('nft', 'list', 'ruleset').join('\n'),
+    legacyRules: [
+      ...readLegacy('/proc/net/ip_tables_names', 'iptables-legacy-save'),
+      ...readLegacy('/proc/net/ip6_tables_names', 'ip6tables-legacy-save'),
+    ].join('\n'),
   }
+}
+
+/** Only where the table is in use: to ask for it would load it. */
+function readLegacy(names: string, save: string): string[] {
+  return /^mangle$/m.test(read(names) ?? '') ? lines(save, '-t', 'mangle') : []
 }
 
 function probeBpf(): Record<string, boolean> | undefined {

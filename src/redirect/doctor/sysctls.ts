@@ -15,6 +15,9 @@ export const SYSCTLS = [
   'net/ipv6/conf/all/forwarding',
   'net/bridge/bridge-nf-call-iptables',
   'net/core/bpf_jit_enable',
+  // There while Weir runs.
+  'net/ipv4/conf/weir0/rp_filter',
+  'net/ipv4/conf/weir0/accept_local',
 ] as const
 export type Sysctl = (typeof SYSCTLS)[number]
 
@@ -25,8 +28,10 @@ export interface Advice {
   readonly better: string
 }
 
+type SysctlAdvice = Readonly<Partial<Record<Sysctl, Readonly<Record<string, Advice>>>>>
+
 /** Values that are worth a word. All others are fine. */
-export const SYSCTL_ADVICE: Readonly<Partial<Record<Sysctl, Readonly<Record<string, Advice>>>>> = {
+export const SYSCTL_ADVICE: SysctlAdvice = {
   'net/ipv4/ip_forward': {
     0: { state: 'warning', why: 'pods reach neither each other nor the world', better: '1' },
   },
@@ -53,5 +58,19 @@ export const SYSCTL_ADVICE: Readonly<Partial<Record<Sysctl, Readonly<Record<stri
   },
   'net/core/bpf_jit_enable': {
     0: { state: 'warning', why: 'BPF programs are interpreted: several times slower', better: '1' },
+  },
+}
+
+/** The same while Weir runs: it had set these, and somebody has set them back. */
+export const RUNNING_ADVICE: SysctlAdvice = {
+  'net/ipv4/tcp_early_demux': {
+    1: { state: 'warning', why: 'packets from an uplink to the proxy are lost', better: '0' },
+  },
+  'net/ipv4/conf/weir0/rp_filter': {
+    0: { state: 'warning', why: 'strict where conf.all is, and then drops what is steered', better: '2' },
+    1: { state: 'blocking', why: 'strict: what goes round through weir0 is dropped', better: '2' },
+  },
+  'net/ipv4/conf/weir0/accept_local': {
+    0: { state: 'blocking', why: 'processes of the node are not heard by the proxy', better: '1' },
   },
 }

@@ -20,6 +20,7 @@ const FIT: Machine = {
   routes: [],
   isRunning: false,
   ruleset: 'table ip nat {\n chain KUBE-MARK-MASQ {\n  meta mark set mark or 0x4000\n }\n}',
+  legacyRules: '-A PREROUTING -j MARK --set-xmark 0x4000/0x4000',
 }
 
 const MARKING = 'table ip mangle {\n chain PREROUTING {\n  tcp dport 80 meta mark set 0x200\n }\n}'
@@ -42,7 +43,7 @@ const CASES: readonly (readonly [Partial<Machine>, string, 'warning' | 'blocking
   [{ sysctls: { 'net/ipv4/ip_forward': '0' } }, 'net.ipv4.ip_forward', 'warning', /sysctl -w .*=1/],
   [{ sysctls: { 'net/ipv4/fwmark_reflect': '1' } }, 'net.ipv4.fwmark_reflect', 'warning', /=0/],
   [{ rules: [{ family: 6, priority: 71, table: '100' }] }, 'rules and routes', 'blocking', /cleanup/],
-  [{ routes: ['local default dev lo'] }, 'rules and routes', 'blocking', /cleanup/],
+  [{ routes: [{ family: 4, route: 'local default dev lo' }] }, 'rules and routes', 'blocking', /cleanup/],
   [
     { rules: [{ family: 4, priority: 9, fwmark: '0x200', fwmask: '0xf00' }] },
     'marks',
@@ -50,6 +51,9 @@ const CASES: readonly (readonly [Partial<Machine>, string, 'warning' | 'blocking
     /other bits/,
   ],
   [{ ruleset: MARKING }, 'marks', 'warning', /other bits/],
+  [{ ruleset: 'table ip a {\n meta mark set 0x1\n}' }, 'marks', 'warning', /mask/],
+  [{ ruleset: 'table ip a {\n meta mark set meta mark & 0xffff0fff | 0x1\n}' }, 'marks', 'warning', /mask/],
+  [{ legacyRules: '-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff' }, 'marks', 'warning', /mask/],
 ]
 
 t.test('a machine that is fit', (t) => {
@@ -69,14 +73,33 @@ for (const [difference, check, state, mend] of CASES) {
   })
 }
 
+const RUNNING: Machine = {
+  ...FIT,
+  rules: ([4, 6] as const).flatMap((family) =>
+    [70, 71, 72].map((priority) => ({ family, priority, fwmark: '0x200', fwmask: '0xf00' })),
+  ),
+  routes: ([4, 6] as const).map((family) => ({ family, route: 'local default dev lo scope host' })),
+  isRunning: true,
+  ruleset: 'table inet weir {\n meta mark set 0x200\n}',
+}
+
 t.test('rules and routes of Weir itself are no conflict while it runs', (t) => {
-  const running: Machine = {
-    ...FIT,
-    rules: [70, 71, 72].map((priority) => ({ family: 4, priority, fwmark: '0x200', fwmask: '0xf00' })),
-    routes: ['local default dev lo scope host'],
-    isRunning: true,
-    ruleset: 'table inet weir {\n meta mark set 0x200\n}',
-  }
-  t.ok(diagnose(running).every(({ state }) => state === 'ok'))
+  t.ok(diagnose(RUNNING).every(({ state }) => state === 'ok'))
   t.end()
 })
+
+for (const [difference, check, detail] of [
+  [{ rules: RUNNING.rules.slice(1) }, 'rules and routes', /^IPv4 rule 70 is missing$/],
+  [{ rules: [...RUNNING.rules, RUNNING.rules[4]!] }, 'rules and routes', /^IPv6 rule 71 is taken twice$/],
+  [{ routes: RUNNING.routes.slice(0, 1) }, 'rules and routes', /^IPv6 table 30565 is empty$/],
+  [{ sysctls: { 'net/ipv4/tcp_early_demux': '1' } }, 'net.ipv4.tcp_early_demux', /lost/],
+  [{ sysctls: { 'net/ipv4/conf/weir0/rp_filter': '1' } }, 'net.ipv4.conf.weir0.rp_filter', /dropped/],
+  [{ sysctls: { 'net/ipv4/conf/weir0/accept_local': '0' } }, 'net.ipv4.conf.weir0.accept_local', /heard/],
+] as const) {
+  t.test(`while it runs, ${check}: ${String(detail)}`, (t) => {
+    const bad = diagnose({ ...RUNNING, ...difference }).filter(({ state }) => state !== 'ok')
+    t.match(bad, [{ check, detail, mend: /./ }])
+    t.equal(bad.length, 1)
+    t.end()
+  })
+}
