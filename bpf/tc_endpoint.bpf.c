@@ -66,7 +66,7 @@ int weir_from_endpoint(struct __sk_buff *skb)
 		parties.destination_identity = identity_of(packet.tuple.destination);
 	}
 
-	switch (enforce(skb, &packet, &parties, false)) {
+	switch (enforce(skb, &packet, &parties, false, CONFIG.redirect)) {
 	case OUTCOME_PASS:
 		/* Names the endpoint that was judged: DNAT may still choose another. */
 		if (parties.ingress_endpoint)
@@ -173,7 +173,7 @@ int weir_to_endpoint(struct __sk_buff *skb)
 	if (magic == WEIR_MARK_UPSTREAM)
 		return pass_upstream(skb, &packet, &parties);
 
-	switch (enforce(skb, &packet, &parties, true)) {
+	switch (enforce(skb, &packet, &parties, true, CONFIG.redirect)) {
 	case OUTCOME_PASS:
 		return TC_ACT_UNSPEC;
 	case OUTCOME_STEER:

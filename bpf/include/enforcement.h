@@ -36,12 +36,29 @@ static __always_inline int record_connection(const struct packet *packet, const 
 	return WEIR_REASON_NONE;
 }
 
-static __always_inline enum outcome enforce_redirect(const struct packet *packet,
+/*
+ * A segment of a connection that is older than the policy, or than Weir: the proxy does not know it. Its socket is
+ * looked for, too, because entries of flows can be lost.
+ */
+static __always_inline bool is_orphan(struct __sk_buff *skb, const struct packet *packet,
+				      const struct weir_ct_entry *flow)
+{
+	return !packet->is_opening && !(flow && flow->flags & WEIR_CT_PROXIED) &&
+	       !has_proxy_socket(skb, packet);
+}
+
+static __always_inline enum outcome enforce_redirect(struct __sk_buff *skb, const struct packet *packet,
 						     const struct parties *parties,
-						     struct weir_ct_entry *flow, __u8 direction, __u64 now_ns)
+						     struct weir_ct_entry *flow, __u8 direction, __u64 now_ns,
+						     __u32 redirect)
 {
 	if (packet->tuple.protocol != IPPROTO_TCP || !packet->port_bits) {
 		drop_packet(packet, parties, WEIR_REASON_UNSUPPORTED_L4_REDIRECT, direction);
+		return OUTCOME_DROPPED;
+	}
+	/* Nothing there would answer it: the stack does not speak for an address that is not the node's. */
+	if (redirect == WEIR_REDIRECT_SK_LOOKUP && is_orphan(skb, packet, flow)) {
+		drop_packet(packet, parties, WEIR_REASON_REDIRECT_UNSUPPORTED, direction);
 		return OUTCOME_DROPPED;
 	}
 	if (packet->is_opening) {
@@ -60,7 +77,8 @@ static __always_inline enum outcome enforce_redirect(const struct packet *packet
 }
 
 static __always_inline enum outcome enforce(struct __sk_buff *skb, const struct packet *packet,
-					    const struct parties *parties, bool is_egress_judged)
+					    const struct parties *parties, bool is_egress_judged,
+					    __u32 redirect)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct weir_ct_entry *flow = 0;
@@ -97,7 +115,7 @@ static __always_inline enum outcome enforce(struct __sk_buff *skb, const struct 
 	if (judgement.is_audited && !flow)
 		report_packet(packet, parties, WEIR_REASON_POLICY_AUDIT, judgement.direction);
 	if (judgement.verdict == WEIR_VERDICT_REDIRECT || (flow && flow->flags & WEIR_CT_PROXIED))
-		return enforce_redirect(packet, parties, flow, judgement.direction, now_ns);
+		return enforce_redirect(skb, packet, parties, flow, judgement.direction, now_ns, redirect);
 
 	/* No longer steered: the listener lookup must not find an older entry of this tuple. */
 	if (packet->is_opening)

@@ -94,6 +94,19 @@ static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const 
 	return found;
 }
 
+/* Does any socket of the proxy wait for this segment? */
+static __always_inline bool has_proxy_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_sock *socket = find_socket(skb, &packet->tuple, packet->is_ipv6);
+	bool found;
+
+	if (!socket)
+		return false;
+	found = is_proxy_socket(socket);
+	bpf_sk_release(socket);
+	return found;
+}
+
 /*
  * Give the packet to the socket of its leg. A packet without a socket (the flow is older than the policy, or
  * than the proxy) goes to the listener, which answers with RST, so that the client comes back through the

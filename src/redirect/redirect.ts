@@ -47,7 +47,7 @@ const REDIRECTS: Readonly<Record<RedirectMode, Redirect>> = {
     number: REDIRECT.sk_lookup,
     ...TRANSPARENT,
     usesSkLookup: true,
-    limits: ['a connection that is older than its L7 rules hangs until it times out'],
+    limits: ['a connection that is older than its L7 rules hangs until it times out: REDIRECT_UNSUPPORTED'],
   },
   sk_assign: {
     mode: 'sk_assign',

@@ -2,14 +2,16 @@
 // mode calls this.
 import { createHash, randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { addPod, startCluster } from './cluster.ts'
+import { addPod, inForce, startCluster } from './cluster.ts'
 import { curl, CURL_TIMED_OUT } from './curl.ts'
 import { startHttpServer } from './http-server.ts'
 import { machineState } from './machine-state.ts'
 import { fromEntity, fromPods, networkPolicy, onHttp, toPods } from './network-policy.ts'
 import { addressesOf, NodeNamespace, urlOf } from './node-namespace.ts'
 import { dropsOf, statusOf } from './observed.ts'
+import { RawHttpClient } from './raw-http.ts'
 import { tryDial } from './tcp.ts'
+import { waitFor } from './wait.ts'
 import { endpointOf, weirCli, WeirProcess } from './weir-process.ts'
 import type { RedirectMode } from '../../src/lib/redirect-mode.ts'
 
@@ -78,6 +80,32 @@ export function testRedirect(t: Test, mode: RedirectMode): void {
           t.match(answer, isNat ? { exitCode: CURL_TIMED_OUT } : { status: 200 }, address)
           if (isNat) t.ok((await dropsOf(weir, 'REDIRECT_UNSUPPORTED', 'ingress')) > before)
         }
+      })
+
+      t.test('a connection that is older than its rules is reset, or refused with a reason', async (t) => {
+        const olders = []
+        for (const host of addressesOf(open))
+          olders.push(await RawHttpClient.open(client, { host, port: 80 }))
+        await inForce(weir, () =>
+          weir.writePolicy(
+            'open.yaml',
+            networkPolicy('open', { ingress: [{ ...fromPods('client'), ...onHttp(80, { path: '/late' }) }] }),
+          ),
+        )
+        for (const older of olders) {
+          const before = await dropsOf(weir, 'REDIRECT_UNSUPPORTED', 'ingress')
+          older.get('/secret')
+          if (mode === 'sk_lookup') {
+            const isRefused = async (): Promise<boolean> =>
+              (await dropsOf(weir, 'REDIRECT_UNSUPPORTED', 'ingress')) > before
+            await waitFor(isRefused, { what: 'the drop' })
+          } else t.equal(await older.ended, 'ECONNRESET')
+          older.close()
+        }
+        t.notOk(openWeb.requests.some(({ path }) => path === '/secret'))
+        for (const address of addressesOf(open))
+          t.equal((await curl(client, urlOf(address, '/late'))).status, 200, 'a new one is judged')
+        await inForce(weir, () => weir.removePolicy('open.yaml'))
       })
 
       t.test('status says what is live, and what it cannot do', async (t) => {
