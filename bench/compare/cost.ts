@@ -96,6 +96,8 @@ export interface SetupCost {
   readonly medianMs: number
   readonly p99Ms: number
   readonly totalMs: number
+  /** Per endpoint: less than the time on a machine that has other things to do. */
+  readonly cpuMs: number
 }
 
 /** Programs for so many devices, one after the other. */
@@ -110,12 +112,14 @@ export async function measureSetup(mode: string, endpoints: number): Promise<Set
     const program = join(packageRoot(), 'dist', 'bench', 'compare', 'setup-cost.js')
     const args = [program, node.stateDir, mode, String(endpoints), 'ep']
     const { stdout } = await node.exec([process.execPath, ...args], { timeoutMs: 300_000 })
-    const sorted = (JSON.parse(stdout.toString()) as number[]).sort((a, b) => a - b)
+    const { milliseconds, cpuMs } = JSON.parse(stdout.toString()) as { milliseconds: number[]; cpuMs: number }
+    const sorted = milliseconds.sort((a, b) => a - b)
     return {
       endpoints,
       medianMs: median(sorted) ?? NaN,
       p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? NaN,
       totalMs: sorted.reduce((sum, value) => sum + value, 0),
+      cpuMs: cpuMs / endpoints,
     }
   } finally {
     node.destroy()

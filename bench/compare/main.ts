@@ -1,12 +1,13 @@
 // `npm run compare`: one table of scenarios through every way to redirect.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../src/lib/paths.ts'
 import { describeHost, describeMachine } from '../e2e/machine.ts'
 import { writeResults } from '../markdown.ts'
 import { measureCompile, measureCost, measureSetup } from './cost.ts'
 import { MODES } from './modes.ts'
-import { behaviourTable, chart, costTable, type ModeResult, type Results, setupText } from './report.ts'
+import { chart } from './chart.ts'
+import { behaviourTable, costTable, type ModeResult, type Results, setupText } from './report.ts'
 import { behaviour } from './scenarios.ts'
 
 export interface CompareOptions {
@@ -17,42 +18,47 @@ export interface CompareOptions {
 }
 
 export async function runCompare({ isQuick, only, clang }: CompareOptions): Promise<void> {
-  const load = isQuick ? { rounds: 1, seconds: 2 } : { rounds: 3, seconds: 4 }
+  const started = performance.now()
+  const load = isQuick ? { rounds: 1, seconds: 1 } : { rounds: 3, seconds: 4 }
+  const endpoints = isQuick ? 50 : 1000
+  const say = (what: string): void =>
+    console.log(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${what}`)
   const modes: ModeResult[] = []
-  console.log('direct: cost')
+  say('no proxy: cost')
   const direct = await measureCost(undefined, load)
   for (const mode of MODES.filter(({ name }) => only.length === 0 || only.includes(name))) {
-    console.log(`${mode.title}: behaviour`)
+    say(`${mode.title}: behaviour`)
     const results = await behaviour(mode)
-    console.log(`${mode.title}: cost`)
+    say(`${mode.title}: cost`)
     const cost = await measureCost(mode, load)
-    const hasPrograms = !mode.name.startsWith('iptables')
-    const setup = hasPrograms ? { setup: await measureSetup(mode.name, 20) } : {}
-    modes.push({ name: mode.name, title: mode.title, behaviour: results, cost, ...setup })
+    if (mode.hasPrograms) say(`${mode.title}: set-up of ${endpoints} endpoints`)
+    const setup = mode.hasPrograms ? await measureSetup(mode.name, endpoints) : null
+    modes.push({ name: mode.name, title: mode.title, behaviour: results, cost, setup })
   }
-  console.log('set-up')
+  say('compiling')
   const results: Results = {
     machine: describeMachine(undefined),
     isQuick,
     modes,
     direct,
     compileMs: measureCompile(clang, isQuick ? 3 : 7),
-    manyEndpoints: await measureSetup('hybrid', isQuick ? 100 : 1000),
+    seconds: (performance.now() - started) / 1000,
   }
   report(results, isQuick || only.length > 0)
 }
 
-/** Quick runs show what they found and leave the published page alone. */
+/** Runs that leave something out show what they found and leave what is published alone. */
 function report(results: Results, isPartial: boolean): void {
   const text = [behaviourTable(results), costTable(results), setupText(results)].join('\n\n')
-  console.log(`\n${text}\n`)
+  console.log(`\n${text}\n\n${results.seconds.toFixed(0)} s`)
+  if (isPartial) return
   const folder = join(packageRoot(), 'bench', 'results')
-  mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'compare.json'), `${JSON.stringify(results, undefined, 2)}\n`)
   writeFileSync(join(folder, 'compare.svg'), chart(results))
-  console.log('written: bench/results/compare.json, bench/results/compare.svg')
-  if (isPartial) return
-  const page = join(packageRoot(), 'docs', 'redirects.md')
-  writeResults(page, 'npm run compare', `${describeHost(results.machine)}\n\n${text}`)
-  console.log('written: docs/redirects.md')
+  writeResults(
+    join(packageRoot(), 'docs', 'redirects.md'),
+    'npm run compare',
+    `${describeHost(results.machine)}\n\n${text}`,
+  )
+  console.log('written: bench/results/compare.json, bench/results/compare.svg, docs/redirects.md')
 }

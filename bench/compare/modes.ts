@@ -4,8 +4,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { packageRoot } from '../../src/lib/paths.ts'
 import { type RedirectMode } from '../../src/lib/redirect-mode.ts'
-import { endpointOf, WeirProcess } from '../../test/helpers/weir-process.ts'
+import { statusOf } from '../../test/helpers/observed.ts'
+import { waitFor } from '../../test/helpers/wait.ts'
+import { endpointOf, weirCli, WeirProcess } from '../../test/helpers/weir-process.ts'
 import { policies } from './policy.ts'
+import { REDIRECT_RULES, type Rules, TPROXY_RULES } from './reference-rules.ts'
 import { type Site } from './site.ts'
 
 export interface Running {
@@ -15,17 +18,19 @@ export interface Running {
   kill(): Promise<void>
   /** Start again after `kill`. */
   restart(): Promise<void>
-}
-
-export interface Mode {
-  readonly name: string
-  readonly title: string
-  start(site: Site): Promise<Running>
+  /** Resolves when it has noticed rules of NAT that are new on the node. */
+  knowsOfNat(): Promise<void>
+  /** Reasons that it gave for what it cannot do. */
+  refusals(): Promise<string>
+  /** Whether its status names it. */
+  status(): Promise<string>
+  /** Stop it, and remove all that it put on the node. */
+  cleanUp(): Promise<void>
 }
 
 export const MODES: readonly Mode[] = [
-  reference('redirect', 'iptables REDIRECT', redirectRules),
-  reference('tproxy', 'iptables TPROXY', tproxyRules),
+  reference('redirect', 'iptables REDIRECT', REDIRECT_RULES),
+  reference('tproxy', 'iptables TPROXY', TPROXY_RULES),
   weir('nat', '1 nat'),
   weir('tproxy', '2 tproxy'),
   weir('sk_assign', '3 sk_assign'),
@@ -33,10 +38,23 @@ export const MODES: readonly Mode[] = [
   weir('hybrid', '5 hybrid'),
 ]
 
+/** Plain iptables says nothing. */
+const SILENT = '-'
+const REFUSALS: readonly string[] = ['REDIRECT_UNSUPPORTED', 'NAT_PORT_TAKEN']
+
+export interface Mode {
+  readonly name: string
+  readonly title: string
+  /** Of each endpoint, to be loaded and attached. */
+  readonly hasPrograms: boolean
+  start(site: Site): Promise<Running>
+}
+
 function weir(mode: RedirectMode, title: string): Mode {
   return {
     name: mode,
     title,
+    hasPrograms: true,
     async start({ node, client, server, second }) {
       const start = (): Promise<WeirProcess> =>
         WeirProcess.start(node, {
@@ -49,17 +67,32 @@ function weir(mode: RedirectMode, title: string): Mode {
         pids: () => running.processes().flatMap(({ command, pid }) => (command === 'proxy' ? [pid] : [])),
         kill: async () => void (await running.kill9()),
         restart: async () => void (running = await start()),
+        async knowsOfNat() {
+          const hasRule = (): boolean =>
+            node.execSync(['nft', 'list', 'table', 'inet', 'weir']).includes('dnat')
+          await waitFor(hasRule, { what: 'rules against translation' })
+        },
+        async refusals() {
+          const reasons = (await statusOf(running)).drops.map(({ reason }) => reason)
+          return REFUSALS.filter((reason) => reasons.includes(reason)).join(', ') || 'none'
+        },
+        status: async () => ((await statusOf(running)).redirect === mode ? 'yes' : 'no'),
+        async cleanUp() {
+          await running.stop()
+          await weirCli(node, ['cleanup'])
+        },
       }
     },
   }
 }
 
-function reference(kind: 'redirect' | 'tproxy', title: string, rules: (site: Site) => void): Mode {
+function reference(kind: 'redirect' | 'tproxy', title: string, rules: Rules): Mode {
   return {
     name: `iptables-${kind}`,
     title,
+    hasPrograms: false,
     async start(site) {
-      rules(site)
+      rules.set(site)
       const start = async (): Promise<ChildProcess> => {
         const program = join(packageRoot(), 'dist', 'bench', 'compare', 'reference-proxy.js')
         const child = site.node.spawn([process.execPath, program, kind], {
@@ -73,47 +106,23 @@ function reference(kind: 'redirect' | 'tproxy', title: string, rules: (site: Sit
         return child
       }
       let child = await start()
+      const kill = async (): Promise<void> => {
+        const ended = once(child, 'exit')
+        child.kill('SIGKILL')
+        await ended
+      }
       return {
         pids: () => [child.pid ?? -1],
-        async kill() {
-          const ended = once(child, 'exit')
-          child.kill('SIGKILL')
-          await ended
-        },
+        kill,
         restart: async () => void (child = await start()),
+        knowsOfNat: () => Promise.resolve(),
+        refusals: () => Promise.resolve(SILENT),
+        status: () => Promise.resolve(SILENT),
+        async cleanUp() {
+          await kill()
+          rules.remove(site)
+        },
       }
     },
-  }
-}
-
-const FAMILIES = [
-  ['iptables', '127.0.0.1'],
-  ['ip6tables', '::1'],
-] as const
-const WEB = ['-p', 'tcp', '--dport', '80']
-
-/** As in every tutorial, for what comes in and for processes of the node. */
-function redirectRules({ node, client, server, second }: Site): void {
-  // Packets go to the address of the device that they came in by; a routed veth has none.
-  for (const { device } of [client, server, second]) node.ip(`address replace 169.254.1.1/32 dev ${device}`)
-  for (const [command] of FAMILIES) {
-    const nat = [command, '-t', 'nat', '-A']
-    node.execSync([...nat, 'PREROUTING', ...WEB, '-j', 'REDIRECT', '--to-ports', '15900'])
-    const others = ['-m', 'mark', '!', '--mark', '0xa00/0xf00']
-    node.execSync([...nat, 'OUTPUT', ...WEB, ...others, '-j', 'REDIRECT', '--to-ports', '15900'])
-  }
-}
-
-/** As in the kernel's documentation: sockets first, then new connections. */
-function tproxyRules({ node }: Site): void {
-  for (const [command, address] of FAMILIES) {
-    const mangle = [command, '-t', 'mangle', '-A', 'PREROUTING', '-p', 'tcp']
-    node.execSync([...mangle, '-m', 'socket', '--transparent', '-j', 'MARK', '--set-mark', '1'])
-    node.execSync([...mangle, '-m', 'socket', '--transparent', '-j', 'ACCEPT'])
-    const target = ['--on-port', '15900', '--on-ip', address, '--tproxy-mark', '1']
-    node.execSync([...mangle, '--dport', '80', '-j', 'TPROXY', ...target])
-    const family = command === 'iptables' ? '-4' : '-6'
-    node.execSync(['ip', family, 'rule', 'add', 'fwmark', '1', 'lookup', '100'])
-    node.execSync(['ip', family, 'route', 'add', 'local', 'default', 'dev', 'lo', 'table', '100'])
   }
 }

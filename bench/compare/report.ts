@@ -1,14 +1,16 @@
-// The comparison as Markdown for docs/redirects.md, and as a picture.
+// The comparison as Markdown for docs/redirects.md.
 import { type Machine } from '../e2e/machine.ts'
 import { table } from '../markdown.ts'
 import { type Cost, type SetupCost } from './cost.ts'
+import { cellOf, isBad, type Outcome } from './outcome.ts'
 
 export interface ModeResult {
   readonly name: string
   readonly title: string
-  readonly behaviour: Readonly<Record<string, string>>
+  readonly behaviour: Readonly<Record<string, Outcome>>
   readonly cost: Cost
-  readonly setup?: SetupCost
+  /** null: the same rules for all endpoints. */
+  readonly setup: SetupCost | null
 }
 
 export interface Results {
@@ -17,15 +19,15 @@ export interface Results {
   readonly modes: readonly ModeResult[]
   readonly direct: Cost
   readonly compileMs: number
-  /** Of the default mode. */
-  readonly manyEndpoints: SetupCost
+  /** That the whole comparison took. */
+  readonly seconds: number
 }
 
 export function behaviourTable({ modes }: Results): string {
   const titles = [...new Set(modes.flatMap(({ behaviour }) => Object.keys(behaviour)))]
   return table([
     ['', ...modes.map(({ title }) => title)],
-    ...titles.map((title) => [title, ...modes.map(({ behaviour }) => emphasise(behaviour[title] ?? '-'))]),
+    ...titles.map((title) => [title, ...modes.map(({ behaviour }) => emphasise(behaviour[title]))]),
   ])
 }
 
@@ -44,74 +46,36 @@ export function costTable({ modes, direct }: Results): string {
       title,
       ...[direct, ...modes.map(({ cost }) => cost)].map((cost) => of(cost)?.toFixed(digits) ?? '-'),
     ]),
-    [
-      'set-up per endpoint, ms',
-      '-',
-      ...modes.map(({ setup }) => (setup === undefined ? '-' : setup.medianMs.toFixed(1))),
-    ],
+    ...setupRows(modes),
   ])
 }
 
-export function setupText({ compileMs, manyEndpoints }: Results): string {
-  const { endpoints, medianMs, p99Ms, totalMs } = manyEndpoints
+function setupRows(modes: readonly ModeResult[]): string[][] {
+  const endpoints = modes.find(({ setup }) => setup !== null)?.setup?.endpoints ?? 0
+  const row = (title: string, of: (setup: SetupCost) => string): string[] => [
+    title,
+    '-',
+    ...modes.map(({ setup }) => (setup === null ? '-' : of(setup))),
+  ]
   return [
-    `Compiling for each endpoint would take ${compileMs.toFixed(0)} ms; writing constants into the compiled object, loading and`,
-    `attaching both programs takes ${medianMs.toFixed(1)} ms (median; p99 ${p99Ms.toFixed(1)} ms; ${endpoints} endpoints one after the`,
-    `other: ${(totalMs / 1000).toFixed(1)} s), ${(compileMs / medianMs).toFixed(0)} times less.`,
+    row('set-up per endpoint, ms', ({ medianMs }) => medianMs.toFixed(1)),
+    row('CPU of it, ms', ({ cpuMs }) => cpuMs.toFixed(1)),
+    row(`set-up of ${endpoints} endpoints, s`, ({ totalMs }) => (totalMs / 1000).toFixed(1)),
+  ]
+}
+
+export function setupText({ compileMs, modes }: Results): string {
+  const setup = modes.find(({ name }) => name === 'hybrid')?.setup
+  if (setup === undefined || setup === null) return ''
+  const { endpoints, medianMs, p99Ms, totalMs } = setup
+  return [
+    `Writing constants into the compiled object, loading and attaching both programs of an endpoint takes ${medianMs.toFixed(1)} ms`,
+    `in mode hybrid (median; p99 ${p99Ms.toFixed(1)} ms; ${endpoints} endpoints one after the other: ${(totalMs / 1000).toFixed(1)} s). With a compiler`,
+    `for each endpoint it would take ${compileMs.toFixed(0)} ms more, ${((compileMs + medianMs) / medianMs).toFixed(0)} times as long.`,
   ].join('\n')
 }
 
-function emphasise(result: string): string {
-  return /^(BYPASSED|fails|broken|hangs|first hangs|no$)/.test(result) ? `**${result}**` : result
-}
-
-const WIDTH = 760
-const BAR = 16
-const ROW = 22
-const LABELS = 150
-
-/** CPU per request and new connections per second, one bar for each mode. */
-export function chart(results: Results): string {
-  const parts: string[] = []
-  let y = 62
-  for (const [title, of, unit] of [
-    ['CPU time of the proxy per request (shorter is better)', (c: Cost) => c.cpuUsPerRequest, 'us'],
-    ['New connections per second (longer is better)', (c: Cost) => c.connectionsPerSecond, '/s'],
-  ] as const) {
-    const values = results.modes.map(({ title, cost }) => ({ title, value: of(cost) ?? 0 }))
-    const most = Math.max(...values.map(({ value }) => value), 1)
-    parts.push(text(16, y, title, 'font-weight="600"'))
-    y += 10
-    for (const { title, value } of values) {
-      const width = Math.max(2, (value / most) * (WIDTH - LABELS - 110))
-      parts.push(
-        text(LABELS - 8, y + 12, title, 'text-anchor="end"'),
-        `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="2" fill="#0b7285"/>`,
-        text(
-          Math.round(LABELS + width + 6),
-          y + 12,
-          `${value.toFixed(unit === 'us' ? 1 : 0)} ${unit}`,
-          'fill="#444"',
-        ),
-      )
-      y += ROW
-    }
-    y += 24
-  }
-  const { cpu, cores, kernel, node, commit, date } = results.machine
-  const where = `${cpu}, ${cores} cores, Linux ${kernel}, Node ${node}, commit ${commit}, ${date.slice(0, 10)}`
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" font-family="system-ui, sans-serif" font-size="13" fill="#222">`,
-    `<rect width="${WIDTH}" height="${y}" fill="#fff"/>`,
-    text(16, 24, 'Redirects compared: same proxy, same policy', 'font-size="16" font-weight="600"'),
-    text(16, 42, where, 'fill="#666" font-size="11"'),
-    ...parts,
-    '</svg>',
-    '',
-  ].join('\n')
-}
-
-function text(x: number, y: number, content: string, attributes: string): string {
-  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  return `<text x="${x}" y="${y}" ${attributes}>${escaped}</text>`
+function emphasise(outcome: Outcome | undefined): string {
+  const cell = outcome === undefined ? '-' : cellOf(outcome)
+  return isBad(cell) ? `**${cell}**` : cell
 }

@@ -1,4 +1,5 @@
-// Runs inside a node's namespace: puts programs on devices that are there, and prints what each took, as JSON.
+// Runs inside a node's namespace: puts programs on devices that are there, and prints as JSON what each took, and the
+// CPU time of all together.
 // Usage: node setup-cost.js STATE_DIR MODE COUNT PREFIX
 import { asEndpointId, asIdentity } from '../../src/lib/brands.ts'
 import { instancePaths } from '../../src/lib/paths.ts'
@@ -11,6 +12,7 @@ const [stateDir = '', mode = 'hybrid', count = '1', prefix = ''] = process.argv.
 mkdirSync(stateDir, { recursive: true })
 const datapath = openDatapath({ paths: instancePaths(stateDir), redirect: redirectOf(mode as RedirectMode) })
 const milliseconds: number[] = []
+const before = process.cpuUsage()
 for (let i = 0; i < Number(count); i++) {
   const started = performance.now()
   datapath.setEndpoint({
@@ -21,5 +23,6 @@ for (let i = 0; i < Number(count); i++) {
   })
   milliseconds.push(performance.now() - started)
 }
-process.stdout.write(JSON.stringify(milliseconds))
+const { user, system } = process.cpuUsage(before)
+process.stdout.write(JSON.stringify({ milliseconds, cpuMs: (user + system) / 1000 }))
 process.exit(0)

@@ -20,7 +20,7 @@ export interface Site {
   destroy(): void
 }
 
-export async function makeSite(name: string, bridge?: 'netfilter'): Promise<Site> {
+export async function makeSite(name: string, bridge?: 'plain'): Promise<Site> {
   const node = NodeNamespace.named(`${TEST_PREFIX}${process.pid}-compare-${name}`, {
     sysctls: PORTS,
     ...(bridge === undefined ? {} : { bridge }),
