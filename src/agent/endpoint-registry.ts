@@ -36,7 +36,7 @@ export class EndpointRegistry {
     }
   }
 
-  /** Keys are `namespace/name`. */
+  /** Keys as the reconciler makes them: `namespace/name`, or `container/ID`. */
   entries(): ReadonlyMap<string, RegisteredEndpoint> {
     return this.#entries
   }

@@ -73,6 +73,8 @@ export class Reconciler {
   #isStarted = false
   #publishedRevision = 0
   readonly #firstRevision: Revision
+  /** Changes that no policy knows of, but whoever shows names. */
+  #renames = 0
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -97,7 +99,7 @@ export class Reconciler {
 
   /** Of the policy set in force; grows across restarts. */
   get revision(): Revision {
-    return asRevision(this.#firstRevision + this.repository.revision)
+    return asRevision(this.#firstRevision + this.repository.revision + this.#renames)
   }
 
   /** Queue a change. Resolves when it is in force; rejects when it could not be applied as a whole. */
@@ -158,12 +160,12 @@ export class Reconciler {
     if (set.length + removed.length > 0) {
       const peers = this.#peersOf([...set, ...removed])
       await this.#enforce(this.repository.update({ addPeers: peers }))
-      for (const group of groupMoves(set, (endpoint) => this.#endpoints.get(keyOf(endpoint.spec)))) {
+      for (const group of groupMoves(set, (endpoint) => this.#endpoints.get(endpointKey(endpoint.spec)))) {
         await this.#setEndpoints(group)
       }
       for (const endpoint of removed) this.#delete(endpoint)
       this.#updateIpcache()
-      for (const { id, spec } of removed) this.#forget(keyOf(spec), id, spec.devices)
+      for (const { id, spec } of removed) this.#forget(endpointKey(spec), id, spec.devices)
       const removeEndpoints = removed.map(({ id }) => id)
       const removePeers = peers.map(({ identity }) => identity)
       await this.#enforce(this.repository.update({ removeEndpoints, removePeers }))
@@ -176,7 +178,7 @@ export class Reconciler {
 
   /** Identities that some address has or gets in the course of the change. */
   #peersOf(moving: readonly Managed[]): LabelledIdentity[] {
-    const former = moving.flatMap(({ spec }) => this.#endpoints.get(keyOf(spec)) ?? [])
+    const former = moving.flatMap(({ spec }) => this.#endpoints.get(endpointKey(spec)) ?? [])
     const peers = new Map(
       [...former, ...moving].map(({ identity, labels }) => [identity, { identity, labels }]),
     )
@@ -203,12 +205,12 @@ export class Reconciler {
   }
 
   #insert(endpoint: Managed): void {
-    this.#endpoints.set(keyOf(endpoint.spec), endpoint)
+    this.#endpoints.set(endpointKey(endpoint.spec), endpoint)
     this.#byId.set(endpoint.id, endpoint)
   }
 
   #delete(endpoint: Managed): void {
-    this.#endpoints.delete(keyOf(endpoint.spec))
+    this.#endpoints.delete(endpointKey(endpoint.spec))
     this.#byId.delete(endpoint.id)
   }
 
@@ -230,14 +232,15 @@ export class Reconciler {
   /** Compares with what is managed; identities of all that is new are allocated at once. */
   #planEndpoints(specs: readonly EndpointSpec[] | undefined): { set: Managed[]; removed: Managed[] } {
     if (specs === undefined) return { set: [], removed: [] }
-    const fresh = specs.filter((spec) => !isSameSpec(this.#endpoints.get(keyOf(spec))?.spec, spec))
+    const fresh = specs.filter((spec) => !isSameSpec(this.#endpoints.get(endpointKey(spec))?.spec, spec))
     const labels = fresh.map((spec) =>
       identityLabels(endpointLabels(spec.namespace, spec.labels, spec.namespaceLabels)),
     )
     const identities = this.#options.allocator.allocate(labels)
     const set = fresh.map((spec, i): Managed => {
-      const key = keyOf(spec)
+      const key = endpointKey(spec)
       const before = this.#endpoints.get(key)
+      if (before !== undefined && keyOf(before.spec) !== keyOf(spec)) this.#renames++
       const registered = this.#options.registry.entries().get(key)
       const labelsOfSpec = labels[i]
       const identity = identities[i]
@@ -259,7 +262,7 @@ export class Reconciler {
         installed: before?.installed,
       }
     })
-    const wanted = new Set(specs.map(keyOf))
+    const wanted = new Set(specs.map(endpointKey))
     const removed = [...this.#endpoints].filter(([key]) => !wanted.has(key)).map(([, endpoint]) => endpoint)
     return { set, removed }
   }
@@ -350,6 +353,12 @@ export class Reconciler {
   }
 }
 
+/** By what an endpoint is still the same after a change. A container can be renamed; its connections live on. */
+function endpointKey(spec: EndpointSpec): string {
+  return spec.containerId === undefined ? keyOf(spec) : `container/${spec.containerId}`
+}
+
+/** As people call it. */
 export function keyOf(spec: { readonly namespace: string; readonly name: string }): string {
   return `${spec.namespace}/${spec.name}`
 }

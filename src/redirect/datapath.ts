@@ -102,6 +102,8 @@ interface AttachedDevice {
   readonly device: string
   readonly ifindex: number
   readonly hasMaster: boolean
+  /** Constants of the programs on it. */
+  readonly config: Buffer
 }
 
 class KernelDatapath implements Datapath {
@@ -149,10 +151,13 @@ class KernelDatapath implements Datapath {
     const missing = devices.filter(({ ifindex }) => ifindex === 0).map(({ device }) => device)
     const present = devices
       .filter(({ ifindex }) => ifindex !== 0)
-      .map((one) => ({ ...one, hasMaster: (findLink(one.ifindex)?.master ?? 0) !== 0 }))
+      .map((one): AttachedDevice => {
+        const hasMaster = (findLink(one.ifindex)?.master ?? 0) !== 0
+        return { ...one, hasMaster, config: this.configOf(endpoint, hasMaster) }
+      })
     if (!this.policies.has(endpoint.id)) this.policies.reset(endpoint.id)
     this.addresses.set(endpoint.id, endpoint.identity, endpoint.addresses)
-    for (const device of present) this.attach(endpoint, device)
+    for (const device of present) this.attach(endpoint.id, device)
     this.attached.set(endpoint.id, present)
     if (present.length > 0 && missing.length === 0) return
     // A container that is about to run: its device shows itself a moment before its first packet.
@@ -198,10 +203,14 @@ class KernelDatapath implements Datapath {
     return prepared.object
   }
 
-  private attach(endpoint: DatapathEndpoint, { device, ifindex, hasMaster }: AttachedDevice): void {
-    const config = this.configOf(endpoint, hasMaster)
-    const object = this.takePrepared(endpoint.id, config) ?? this.load(config)
-    this.discard(endpoint.id)
+  private attach(id: EndpointId, { device, ifindex, config }: AttachedDevice): void {
+    const before = this.attached.get(id)?.find((one) => one.ifindex === ifindex)
+    if (before?.config.equals(config) === true && hasPrograms(ifindex)) {
+      if (this.closesUnknownPorts) setLinkGroup(ifindex, JUDGED_GROUP)
+      return
+    }
+    const object = this.takePrepared(id, config) ?? this.load(config)
+    this.discard(id)
     try {
       this.attachments.ensure(device, ifindex)
       // What reaches the endpoint first: a packet that it sends is answered only when this hook is there.
@@ -244,9 +253,7 @@ class KernelDatapath implements Datapath {
   isAttached(id: EndpointId): boolean {
     const devices = this.attached.get(id)
     if (devices === undefined || !this.hasDevices(id)) return false
-    return devices.every(({ ifindex }) =>
-      DIRECTIONS.every((direction) => attachedProgram(ifindex, direction) !== undefined),
-    )
+    return devices.every(({ ifindex }) => hasPrograms(ifindex))
   }
 
   detach(device: string): void {
@@ -376,6 +383,10 @@ class KernelDatapath implements Datapath {
       map.close()
     }
   }
+}
+
+function hasPrograms(ifindex: number): boolean {
+  return DIRECTIONS.every((direction) => attachedProgram(ifindex, direction) !== undefined)
 }
 
 function ipcacheKey(prefix: string): Buffer {

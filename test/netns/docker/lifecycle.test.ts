@@ -6,7 +6,7 @@ import { DockerEngine, IMAGE } from '../../helpers/docker-engine.ts'
 import { endpointNamed, endpointWhen, startWeir } from '../../helpers/docker-weir.ts'
 import { fromPods, onTcp } from '../../helpers/network-policy.ts'
 import { NodeNamespace } from '../../helpers/node-namespace.ts'
-import { statusOf } from '../../helpers/observed.ts'
+import { Observer, statusOf } from '../../helpers/observed.ts'
 import { canRunPrivileged } from '../../helpers/privileges.ts'
 import { listenAndEcho, tryDial } from '../../helpers/tcp.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -100,10 +100,20 @@ if (canRunPrivileged(t)) {
       t.equal(await tryDial(friend, { host: v4, port: PORT }, SHORT_MS), 'timeout')
     })
 
-    t.test('renamed', async () => {
+    t.test('renamed: the same endpoint by another name, also in records', async (t) => {
+      const before = await endpointNamed(weir, 'stranger')
       await engine.docker('rename', 'stranger', 'alien')
-      await endpointWhen(weir, 'alien', (endpoint) => endpoint?.state === 'ready')
-      await endpointWhen(weir, 'stranger', (endpoint) => endpoint === undefined)
+      const after = await endpointWhen(weir, 'alien', (endpoint) => endpoint?.state === 'ready')
+      t.match(after, { id: before?.id, identity: before?.identity, devices: before?.devices })
+      t.equal(await endpointNamed(weir, 'stranger'), undefined)
+      const { v4 } = await engine.addressesOf('server', 'web')
+      t.equal(await tryDial(stranger, { host: v4, port: PORT }, SHORT_MS), 'timeout')
+      const observer = new Observer(weir)
+      const isRenamed = (): boolean =>
+        observer
+          .matching({ to: v4, reason: 'POLICY_DENIED' })
+          .some(({ source, destination }) => source.pod_name === 'alien' && destination.pod_name === 'server')
+      await waitFor(isRenamed, { what: 'a record with the new name', timeoutMs: 20_000 })
     })
 
     t.test('connected to another network, and disconnected', async (t) => {
