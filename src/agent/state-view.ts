@@ -125,8 +125,9 @@ export class StateView implements AgentState {
     }
     const endpointsError = endpointSources.fileState?.error
     if (endpointsError !== undefined) problems.push(`endpoints file is stale: ${endpointsError}`)
-    const dockerError = endpointSources.dockerState?.error
-    if (dockerError !== undefined) problems.push(`endpoints from Docker are stale: ${dockerError}`)
+    const docker = endpointSources.dockerState
+    if (docker?.error !== undefined) problems.push(`endpoints from Docker are stale: ${docker.error}`)
+    problems.push(...(docker?.problems ?? []))
     for (const { name, isClosed, why } of endpointSources.unenforceable()) {
       if (isClosed) problems.push(`container ${name} is closed: ${why}`)
     }

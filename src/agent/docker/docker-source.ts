@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/log.ts'
 import { listLinks } from '../../redirect/links.ts'
 import type { EndpointSpec } from '../endpoints-document.ts'
 import { type ContainerEndpoints, containerEndpoints, isRunning } from './container-endpoints.ts'
+import { directAccessProblem } from './direct-access.ts'
 import { Engine } from './engine.ts'
 import type { EngineEvent } from './engine-types.ts'
 import { type Inventory, portSignature, takeInventory } from './inventory.ts'
@@ -27,6 +28,8 @@ export interface DockerState {
   /** `stale`: the engine does not answer, and endpoints are those that it named last. */
   readonly state: 'ok' | 'stale'
   readonly error: string | undefined
+  /** What else an operator should look at. */
+  readonly problems: readonly string[]
 }
 
 export interface DockerSourceOptions {
@@ -75,7 +78,13 @@ export class DockerSource {
 
   get state(): DockerState {
     const { socket } = this.#options
-    return { socket, state: this.#error === undefined ? 'ok' : 'stale', error: this.#error }
+    const problem = directAccessProblem(this.#engine.version, this.#inventory.networks)
+    return {
+      socket,
+      state: this.#error === undefined ? 'ok' : 'stale',
+      error: this.#error,
+      problems: problem === undefined ? [] : [problem],
+    }
   }
 
   /** @param reserved endpoints of other sources, which keep their names and addresses. */

@@ -1,7 +1,7 @@
 // Every way to a container and from it, with the bridges, rules and port publishing of a real Docker engine.
 import { createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
-import { curl } from '../../helpers/curl.ts'
+import { curl, CURL_TIMED_OUT } from '../../helpers/curl.ts'
 import { DockerEngine } from '../../helpers/docker-engine.ts'
 import { endpointNamed, startWeir } from '../../helpers/docker-weir.ts'
 import { startHttpServer } from '../../helpers/http-server.ts'
@@ -170,10 +170,33 @@ if (canRunPrivileged(t)) {
       t.equal(rulesOf(node), rulesBefore, 'also after it has changed them')
     })
 
+    t.test(
+      'as Docker 28 filters: L7 ports are closed, all else goes on; with weir0 trusted all goes on',
+      async (t) => {
+        const rule = (action: string, ...rest: string[]): string =>
+          node.execSync(['iptables', '-t', 'raw', action, 'PREROUTING', '-d', serverAddresses.v4, ...rest])
+        const bridge = bridgeOf(await engine.docker('network', 'inspect', '-f', '{{.Id}}', 'web'))
+        rule('-A', '!', '-i', bridge, '-j', 'DROP')
+        const url = urlOf(serverAddresses.v4, '/public/a')
+        t.equal((await curl(client, url, { connectTimeoutMs: SHORT_MS })).exitCode, CURL_TIMED_OUT)
+        t.equal(await tryDial(client, { host: serverAddresses.v4, port: 8081 }), 'refused', 'L4 alone')
+        rule('-I', '-i', 'weir0', '-j', 'ACCEPT')
+        t.equal((await curl(client, url)).status, 200)
+        t.equal((await curl(remote, urlOf(uplinkAddresses()[0] ?? '', '/published', PUBLISHED))).status, 200)
+        rule('-D', '-i', 'weir0', '-j', 'ACCEPT')
+        rule('-D', '!', '-i', bridge, '-j', 'DROP')
+      },
+    )
+
     async function addressOf(name: string): Promise<string> {
       return (await engine.addressesOf(name, 'web')).v4
     }
   })
+}
+
+/** Name of the device. */
+function bridgeOf(network: string): string {
+  return `br-${network.slice(0, 12)}`
 }
 
 /** Without counters, which packets change. */
