@@ -25,7 +25,7 @@ import { logTo, Mailbox } from '../helpers/events.ts'
 import { MemoryDatapath } from '../helpers/memory-datapath.ts'
 import { parseGood } from '../helpers/policy-world.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const ENDPOINTS = `
 - { name: web, labels: { app: web }, device: veth1, addresses: [10.0.0.1, 'fd00::1'] }

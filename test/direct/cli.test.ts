@@ -14,7 +14,7 @@ import { instancePaths } from '../../src/lib/paths.ts'
 import { Mailbox, logTo } from '../helpers/events.ts'
 import { NO_REHEARSAL } from '../helpers/no-rehearsal.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const landing = {
   name: 'default/landing',

@@ -21,7 +21,7 @@ import { AgentClient, type AgentClientOptions } from '../../src/proxy/agent-clie
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
 import { sampleSnapshot } from '../helpers/snapshot.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const emptyState: AgentState = {
   status: () => ({ version: 'test' }) as Status__Output,

@@ -30,11 +30,13 @@ async function timerLateness(): Promise<number[]> {
 // The loop sleeps at most 20 ms and works at most 5 ms in a row. Only the median is judged: the tail belongs to
 // whatever else runs on the machine.
 t.test('timers and files of Node are served while the loop is idle, and while it is busy', async (t) => {
+  // Before there is a relay: what the machine itself adds.
+  const limitMs = 30 + 4 * ((await timerLateness())[20] ?? 0)
   const server = await serveLoopback((socket) => socket.pipe(socket))
   const relay = openLoopbackRelay({ serverPort: server.port })
   const idle = await timerLateness()
   t.ok(
-    (idle[20] ?? 99) <= 30,
+    (idle[20] ?? Infinity) <= limitMs,
     `idle: median ${idle[20]?.toFixed(1)} ms late, maximum ${idle[39]?.toFixed(1)}`,
   )
 
@@ -51,7 +53,7 @@ t.test('timers and files of Node are served while the loop is idle, and while it
   await waitFor(() => relay.listener.counters.active === 16, { what: 'the load' })
   const busy = await timerLateness()
   t.ok(
-    (busy[20] ?? 99) <= 30,
+    (busy[20] ?? Infinity) <= limitMs,
     `busy: median ${busy[20]?.toFixed(1)} ms late, maximum ${busy[39]?.toFixed(1)}`,
   )
   const readMs: number[] = []
@@ -61,7 +63,7 @@ t.test('timers and files of Node are served while the loop is idle, and while it
     readMs.push(performance.now() - startedMs)
   }
   readMs.sort((a, b) => a - b)
-  t.ok((readMs[10] ?? 99) < 50, `busy: reading a file takes ${readMs[10]?.toFixed(1)} ms`)
+  t.ok((readMs[10] ?? Infinity) < 2 * limitMs, `busy: reading a file takes ${readMs[10]?.toFixed(1)} ms`)
   load.kill()
   await once(load, 'exit')
   await relay.close()

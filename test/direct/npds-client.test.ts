@@ -16,7 +16,7 @@ import { XdsClient, type XdsClientOptions } from '../../src/proxy/xds/xds-client
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
 import { ScriptedXdsServer } from '../helpers/xds-server.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(120_000)
 
 const FAST = { firstMs: 1, lastMs: 4 }
 

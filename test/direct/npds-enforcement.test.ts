@@ -18,7 +18,7 @@ import { XdsClient } from '../../src/proxy/xds/xds-client.ts'
 import { Mailbox, logTo } from '../helpers/events.ts'
 import { ScriptedXdsServer } from '../helpers/xds-server.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const LOOPBACK = parseAddress('127.0.0.1')
 const CLIENT_IDENTITY = 1000

@@ -22,7 +22,7 @@ import type { NetworkPolicy, PolicySnapshot } from '../../src/policy/network-pol
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
 import { ENVOY_NODE, policiesIn, ScriptedXdsClient, type DiscoveryMethod } from '../helpers/xds-client.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const allowAll = [{ port: 0, endPort: 0, rules: [] }]
 

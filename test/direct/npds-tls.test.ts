@@ -14,7 +14,7 @@ import { Authority } from '../helpers/certificates.ts'
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
 import { sampleSnapshot } from '../helpers/snapshot.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
 
 const HOST = '127.0.0.1'
 

@@ -8,9 +8,12 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { isAlive, processId, readPidFile, writePidFile } from '../../src/agent/process-id.ts'
 import { Supervisor, type SupervisedWorker, type SupervisorOptions } from '../../src/agent/supervisor.ts'
+import { atPaceOf } from '../helpers/pace.ts'
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
 
-t.setTimeout(30_000)
+t.setTimeout(120_000)
+
+const RESTART_MS = 200
 
 const IDLE = 'setInterval(() => {}, 1000)'
 const script = (code: string) => (): [string, ...string[]] => [process.execPath, '-e', code]
@@ -43,15 +46,17 @@ async function killedAgent(dir: string, workers: number): Promise<SupervisedWork
   return JSON.parse(line.toString()) as SupervisedWorker[]
 }
 
-t.test('a killed worker is replaced within 200 ms', async (t) => {
+t.test('a killed worker is replaced at once', async (t) => {
   const dir = stateDir(t)
   const { supervisor, log } = supervise(t, { stateDir: dir, workers: 2 })
   const first = await started(log)
   await started(log)
+  const limitMs = await atPaceOf(RESTART_MS)
   const killedAt = performance.now()
   process.kill(first['workerPid'] as number, 'SIGKILL')
   const second = await started(log)
-  t.ok(performance.now() - killedAt < 200)
+  const restartMs = performance.now() - killedAt
+  t.ok(restartMs < limitMs, `${restartMs.toFixed()} of ${limitMs.toFixed()} ms`)
   t.equal(second['slot'], 0)
   t.not(second['workerPid'], first['workerPid'])
   t.equal(readPidFile(join(dir, 'proxy-0.pid'))?.pid, second['workerPid'])

@@ -89,6 +89,8 @@ function start(t: Test): Promise<Cluster<'client' | 'server'>> {
 class Load {
   readonly #sent: string[] = []
   #answered = 0
+  /** Connections without an answer since `requests` was called. */
+  #waiting = new Set<number>()
   #isStopped = false
   #runs: Promise<void>[] = []
 
@@ -97,25 +99,29 @@ class Load {
     const hosts = [pods.server.v4, pods.server.v6]
     for (let i = 0; i < CONNECTIONS; i++) {
       const client = await RawHttpClient.open(pods.client, { host: hosts[i % 2]!, port: WEB })
-      load.#runs.push(load.#run(client))
+      load.#runs.push(load.#run(client, i))
     }
     return load
   }
 
-  async #run(client: RawHttpClient): Promise<void> {
+  async #run(client: RawHttpClient, number: number): Promise<void> {
     while (!this.#isStopped) {
       const path = `/${this.#sent.length % 3 === 0 ? 'no' : 'ok'}/${this.#sent.length}`
       this.#sent.push(path)
       client.get(path)
       await client.response()
       this.#answered++
+      this.#waiting.delete(number)
     }
     client.close()
   }
 
+  /** At least one of them on each connection. */
   async requests(count: number): Promise<void> {
     const wanted = this.#answered + count
-    await waitFor(() => this.#answered >= wanted, { what: `${count} answers` })
+    this.#waiting = new Set(this.#runs.keys())
+    const isDone = (): boolean => this.#answered >= wanted && this.#waiting.size === 0
+    await waitFor(isDone, { what: `${count} answers` })
   }
 
   /** @returns the paths that were sent, each once */

@@ -263,7 +263,7 @@ t.test('a bomb is decoded to its end and not kept', async (t) => {
   const bomb = Buffer.alloc(60_000, 0xbe)
   const startedMs = performance.now()
   t.ok(decode(decoder, Buffer.concat([bomb, hex('4001610162')])))
-  t.ok(performance.now() - startedMs < 500)
+  t.ok(performance.now() - startedMs < 5_000, 'a few ms, or many seconds if all were kept')
   t.equal(decoder.isTooLarge, true)
   t.ok(decoder.fields.length < 20)
   t.same(decode(decoder, hex('be')), [['a', 'b']], 'inserts behind the limit count')
