@@ -199,7 +199,7 @@ if (canRunPrivileged(t)) {
 
     for (const [setting, value, state, words] of SETTINGS) {
       t.test(`${setting} = ${value}`, async (t) => {
-        const before = node.execSync(['sysctl', '-n', setting]).trim()
+        const before = readSetting(node, setting)
         node.sysctl({ [setting]: value })
         const { code, findings } = await doctor()
         node.sysctl({ [setting]: before })
@@ -243,7 +243,7 @@ if (canRunPrivileged(t)) {
       ['net.ipv4.conf.weir0.accept_local', 0, 'blocking'],
       ['net.ipv4.tcp_early_demux', 1, 'warning'],
     ] as const) {
-      const before = node.execSync(['sysctl', '-n', setting]).trim()
+      const before = readSetting(node, setting)
       node.sysctl({ [setting]: value })
       t.match(await bad(), [{ check: setting, state, mend: `sysctl -w ${setting}=${before}` }])
       node.sysctl({ [setting]: before })
@@ -300,4 +300,9 @@ if (canRunPrivileged(t)) {
     t.ok(flows.every(({ weir }) => weir.where === 'kernel'))
     follow.kill('SIGTERM')
   })
+}
+
+/** `net.ipv4.ip_forward` and the like. */
+function readSetting(node: NodeNamespace, setting: string): string {
+  return node.execSync(['cat', `/proc/sys/${setting.replaceAll('.', '/')}`]).trim()
 }
