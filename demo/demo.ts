@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { type Flow } from '../src/lib/flow.ts'
 import { packageRoot } from '../src/lib/paths.ts'
-import { waitFor } from '../test/helpers/wait.ts'
+import { curl, CURL_TIMED_OUT } from '../test/helpers/curl.ts'
+import { type Namespace } from '../test/helpers/namespace.ts'
 import { WeirProcess, weirCli } from '../test/helpers/weir-process.ts'
 import {
   buildStage,
@@ -13,8 +14,8 @@ import {
   type StageNames,
   strikeLeftovers,
 } from './stage.ts'
-import { isRight, matchRecords, play, type Scene } from './story.ts'
-import { formatTable } from './table.ts'
+import { perform } from './performance.ts'
+import { type Addresses, type Cast, CONNECT_TIMEOUT_MS, type Player } from './story.ts'
 
 const FOLDER = join(packageRoot(), 'demo')
 const NAMES: StageNames = { node: 'weir-demo', podPrefix: '' }
@@ -35,7 +36,7 @@ export async function runDemo({ endsAfterTable, names = NAMES }: DemoOptions): P
   let weir: WeirProcess | undefined
   try {
     weir = await Promise.race([startWeir(stage), stopped.then(() => undefined)])
-    const isAllRight = weir && (await Promise.race([perform(stage, weir), stopped]))
+    const isAllRight = weir && (await Promise.race([performWith(stage, weir), stopped]))
     if (isAllRight === undefined || isAllRight === 'stopped') return EXIT_INTERRUPTED
     if (!endsAfterTable) {
       printInvitation(stage)
@@ -47,14 +48,9 @@ export async function runDemo({ endsAfterTable, names = NAMES }: DemoOptions): P
   }
 }
 
-/** @returns whether every outcome was right */
-async function perform(stage: Stage, weir: WeirProcess): Promise<boolean> {
-  console.log('playing: every ship, over IPv4 and IPv6 (a dropped connection is given up after 0.8 s)\n')
-  const scenes = await play(stage)
-  const records = await waitForRecords(weir, scenes)
-  printTable(scenes, records)
-  const isAllRight = scenes.every((scene, index) => isRight(scene, records[index]))
-  console.log(isAllRight ? '\nEvery outcome is right.' : `\nNOT every outcome is right.\n${weir.logText()}`)
+async function performWith(stage: Stage, weir: WeirProcess): Promise<boolean> {
+  const isAllRight = await perform(castOf(stage), () => weir.flows<Flow>())
+  if (!isAllRight) console.log(weir.logText())
   return isAllRight
 }
 
@@ -67,45 +63,24 @@ async function startWeir(stage: Stage): Promise<WeirProcess> {
   return weir
 }
 
-/** Records reach the agent a moment after the answers reach the client. */
-async function waitForRecords(weir: WeirProcess, scenes: readonly Scene[]): Promise<(Flow | undefined)[]> {
-  let records: (Flow | undefined)[] = []
-  await waitFor(
-    async () => {
-      records = matchRecords(scenes, await weir.flows<Flow>())
-      return records.every((record) => record !== undefined)
+function castOf({ node, pods }: Stage): Cast {
+  const playerOf = (from: Namespace & Addresses): Player => ({
+    v4: from.v4,
+    v6: from.v6,
+    send: async (method, url) => {
+      const { status, exitCode, error } = await curl(from, url, {
+        method,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      })
+      if (status !== 0) return String(status)
+      return exitCode === CURL_TIMED_OUT ? 'dropped' : error
     },
-    { what: 'a record of every request', timeoutMs: 3_000 },
-  ).catch(() => undefined) // the table shows what is missing
-  return records
-}
-
-function printTable(scenes: readonly Scene[], records: readonly (Flow | undefined)[]): void {
-  const rows = scenes.map((scene, index) => {
-    const flow = records[index]
-    const result = isRight(scene, flow)
-      ? scene.outcome
-      : `${scene.outcome} (WRONG, expected ${scene.expected})`
-    const decided = flow === undefined ? 'no record' : decisionOf(flow)
-    return [
-      scene.who,
-      scene.family,
-      `${scene.method} ${scene.path}`,
-      result,
-      decided,
-      flow?.weir.where ?? '?',
-    ]
   })
-  console.log(
-    formatTable(['who', 'over', 'request to the deathstar', 'what happened', 'decided by', 'where'], rows),
-  )
-}
-
-/** The rule that allowed it, or the reason and the rule that did not. docs/errors.md explains reasons. */
-function decisionOf(flow: Flow): string {
-  const { rule, reason } = flow.weir
-  if (flow.verdict === 'FORWARDED') return rule
-  return rule === '' ? reason : `${reason} in ${rule}`
+  const { tiefighter, xwing, deathstar } = pods
+  return {
+    players: { tiefighter: playerOf(tiefighter), xwing: playerOf(xwing), host: playerOf(node) },
+    deathstar,
+  }
 }
 
 function printInvitation({ node, pods }: Stage): void {

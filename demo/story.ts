@@ -1,10 +1,9 @@
-// What the ships do, what should become of it, and what became of it, as curl and Weir's own records say.
+// What the ships do, what should become of it, and what became of it, as they and Weir's own records say.
 import { type Flow } from '../src/lib/flow.ts'
-import { curl, CURL_TIMED_OUT, type CurlResult } from '../test/helpers/curl.ts'
 import { urlOf } from '../test/helpers/node-namespace.ts'
-import { type Stage } from './stage.ts'
 
-const CONNECT_TIMEOUT_MS = 800
+/** How long a connection is waited for that is dropped. */
+export const CONNECT_TIMEOUT_MS = 800
 
 export interface Attempt {
   readonly who: 'tiefighter' | 'xwing' | 'host'
@@ -21,6 +20,22 @@ export const ATTEMPTS: readonly Attempt[] = [
   { who: 'host', method: 'POST', path: '/v1/request-landing', expected: 'dropped' },
 ]
 
+/** Somebody who can send requests. */
+export interface Player extends Addresses {
+  /** @returns the status, `dropped`, or what else happened */
+  send(method: string, url: string): Promise<string>
+}
+
+export interface Addresses {
+  readonly v4: string
+  readonly v6: string
+}
+
+export interface Cast {
+  readonly players: Readonly<Record<Attempt['who'], Player>>
+  readonly deathstar: Addresses
+}
+
 export interface Scene extends Attempt {
   readonly family: 'IPv4' | 'IPv6'
   readonly source: string
@@ -29,29 +44,21 @@ export interface Scene extends Attempt {
 }
 
 /** Every attempt, one after the other, over both families at once. */
-export async function play(stage: Stage): Promise<Scene[]> {
-  const families = [playOver('IPv4', stage), playOver('IPv6', stage)]
+export async function play(cast: Cast): Promise<Scene[]> {
+  const families = [playOver('IPv4', cast), playOver('IPv6', cast)]
   return (await Promise.all(families)).flat()
 }
 
-async function playOver(family: Scene['family'], stage: Stage): Promise<Scene[]> {
+async function playOver(family: Scene['family'], { players, deathstar }: Cast): Promise<Scene[]> {
   const key = family === 'IPv4' ? 'v4' : 'v6'
-  const destination = stage.pods.deathstar[key]
+  const destination = deathstar[key]
   const scenes: Scene[] = []
   for (const attempt of ATTEMPTS) {
-    const from = attempt.who === 'host' ? stage.node : stage.pods[attempt.who]
-    const result = await curl(from, urlOf(destination, attempt.path), {
-      method: attempt.method,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    })
-    scenes.push({ ...attempt, family, source: from[key], destination, outcome: outcomeOf(result) })
+    const player = players[attempt.who]
+    const outcome = await player.send(attempt.method, urlOf(destination, attempt.path))
+    scenes.push({ ...attempt, family, source: player[key], destination, outcome })
   }
   return scenes
-}
-
-function outcomeOf(result: CurlResult): string {
-  if (result.status !== 0) return String(result.status)
-  return result.exitCode === CURL_TIMED_OUT ? 'dropped' : result.error
 }
 
 /** The record of each scene; both are in order for each source. undefined: none (yet). */

@@ -1,12 +1,15 @@
-// `npm run demo [-- --once]`: set-up, then demo/demo.ts, as root.
+// `npm run demo [-- --once]`: set-up, then demo/demo.ts, as root. `npm run demo:docker [-- --once]`: the same with containers
+// of a Docker engine, demo/docker/demo.ts, as whoever may use that.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { printFailure, ROOT, StepError } from './lib/steps.mjs'
+import { buildSteps } from './build.mjs'
+import { installPackages } from './lib/npm.mjs'
+import { performSteps, printFailure, ROOT, StepError } from './lib/steps.mjs'
 import { setUp } from './setup.mjs'
 
-const USAGE = `usage: npm run demo [-- --once]
+const USAGE = `usage: npm run demo [-- --once], npm run demo:docker [-- --once]
 
   --once      end after the table; the exit code is 0 only if every outcome is right
   --no-setup  neither install nor build
@@ -19,11 +22,23 @@ try {
   process.exitCode = 1
 }
 
-async function main({ once, setup }) {
+async function main({ docker, once, setup }) {
+  if (docker) return dockerDemo({ once, setup })
   if (setup) await setUp({ tests: false })
   if (process.getuid() !== 0) return runAsRoot(once)
   console.log('')
-  const { DemoError, runDemo } = await import(join(ROOT, 'dist', 'demo', 'demo.js'))
+  return play('demo.js', once)
+}
+
+/** The image is built by the engine: here, only the demo itself is. */
+async function dockerDemo({ once, setup }) {
+  const steps = buildSteps().filter(({ name }) => name !== 'BPF programs')
+  if (setup) await performSteps([{ name: 'npm packages', action: installPackages }, ...steps])
+  return play(join('docker', 'demo.js'), once)
+}
+
+async function play(file, once) {
+  const { DemoError, runDemo } = await import(join(ROOT, 'dist', 'demo', file))
   try {
     return await runDemo({ endsAfterTable: once })
   } catch (error) {
@@ -52,6 +67,7 @@ function readOptions() {
       options: {
         once: { type: 'boolean', default: false },
         'no-setup': { type: 'boolean', default: false },
+        docker: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     })
@@ -59,7 +75,7 @@ function readOptions() {
       process.stdout.write(USAGE)
       process.exit(0)
     }
-    return { once: values.once, setup: !values['no-setup'] }
+    return { docker: values.docker, once: values.once, setup: !values['no-setup'] }
   } catch (error) {
     process.stderr.write(`${error.message}\n\n${USAGE}`)
     process.exit(2)

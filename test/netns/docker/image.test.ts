@@ -1,9 +1,13 @@
-// docker/Dockerfile, built and run by a real engine with the flags that docs/operations.md names, in their words.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+// docker/Dockerfile, built and run by a real engine with the flags that docs/operations.md names, in their words; and the
+// demo of docker/compose.yaml with that image.
+import { type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { packageRoot } from '../../../src/lib/paths.ts'
+import { cleanEnvironment } from '../../helpers/command.ts'
 import { curl } from '../../helpers/curl.ts'
 import { DockerEngine } from '../../helpers/docker-engine.ts'
 import { startHttpServer } from '../../helpers/http-server.ts'
@@ -16,6 +20,8 @@ import { canRunPrivileged } from '../../helpers/privileges.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const BASE = 'weir-test/base'
+const SHIPS = 'weir-test/ships'
+const ROWS = 10
 const SLOW_MS = 60_000
 const SHORT_MS = 500
 const NAMED = ['-d', '--name', 'weir', '--restart', 'unless-stopped']
@@ -28,12 +34,12 @@ if (canRunPrivileged(t)) {
     await build(engine)
     const flags = await documentedFlags(engine)
     const weir = (...args: string[]): Promise<string> => engine.docker('exec', 'weir', 'weir', ...args)
-    const once = (...args: string[]): Promise<string> =>
+    const weirOnce = (...args: string[]): Promise<string> =>
       engine.docker('run', '--rm', ...flags.filter((flag) => !NAMED.includes(flag)), 'weir', ...args)
 
     t.test('it is not privileged, and the machine is fit for it', async (t) => {
       t.notOk(flags.includes('--privileged'))
-      t.match(await once('doctor'), /capabilities +ok/)
+      t.match(await weirOnce('doctor'), /capabilities +ok/)
     })
 
     t.test('it holds no compiler and nothing to build with', async (t) => {
@@ -110,9 +116,101 @@ if (canRunPrivileged(t)) {
         'without a proxy, ports under L7 policy are closed',
       )
       t.equal(await status(other, addresses[0]!, '/ok'), 0)
-      t.match(await once('cleanup'), /nothing of Weir is left/)
+      t.match(await weirOnce('cleanup'), /nothing of Weir is left/)
       t.equal(await status(other, addresses[0]!, '/ok'), 200, 'and then all is open')
     })
+
+    t.test('the demo', async (t) => {
+      await importShips(engine)
+      const nothingLeft = async (what: string): Promise<void> => {
+        for (const kind of [
+          ['ps', '-a'],
+          ['network', 'ls'],
+          ['volume', 'ls'],
+        ])
+          t.notMatch(await engine.docker(...kind), /weir-demo/, `${what}: ${kind.join(' ')}`)
+        t.notMatch(node.execSync(['ip', 'link']), /weir0/, what)
+        t.notOk(existsSync(node.bpffsDir), what)
+      }
+
+      const killed = startDemo(engine)
+      await killed.says('Ctrl-C')
+      killed.process.kill('SIGKILL')
+      await killed.ended
+      t.match(await engine.docker('ps'), /weir-demo-weir-1/, 'it cannot tidy up any more')
+
+      const next = startDemo(engine, ['--once'])
+      t.equal(await next.ended, 0, 'exit code')
+      t.match(next.output(), /removed what an earlier demo had left/)
+      t.match(next.output(), /Every outcome is right\./)
+      t.equal(next.output().match(/ (kernel|proxy)$/gm)?.length, ROWS, 'each row says where it was decided')
+      if (!t.passing()) t.comment(next.output())
+      await nothingLeft('after the table')
+
+      const interrupted = startDemo(engine)
+      await interrupted.says('images and containers')
+      interrupted.process.kill('SIGINT')
+      t.equal(await interrupted.ended, 130)
+      if (!t.passing()) t.comment(interrupted.output())
+      await nothingLeft('after Ctrl-C')
+
+      const blind = startDemo(engine, [], { DOCKER_HOST: 'unix:///nonexistent' })
+      t.equal(await blind.ended, 1)
+      t.match(blind.output(), /error: no Docker engine answers: .*unix:\/\/\/nonexistent/)
+      node.ip('link add weir0 type veth peer name weir1', 'link set weir1 up', 'link set weir0 up')
+      node.ip('address add 169.254.119.101/32 dev weir0')
+      const second = startDemo(engine)
+      t.equal(await second.ended, 1)
+      t.match(second.output(), /error: Weir is at work on this machine already/)
+    })
+  })
+}
+
+interface Demo {
+  readonly process: ChildProcess
+  output(): string
+  /** Resolves when it has printed this. */
+  says(text: string): Promise<void>
+  /** Exit code. */
+  readonly ended: Promise<number | null>
+}
+
+/** `npm run demo:docker -- ARGS` without the set-up, in the network of the engine. */
+function startDemo(engine: DockerEngine, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Demo {
+  const { node, socket } = engine
+  const script = join(packageRoot(), 'scripts', 'demo.mjs')
+  const child = node.spawn([process.execPath, script, '--docker', '--no-setup', ...args], {
+    env: {
+      ...cleanEnvironment(),
+      DOCKER_HOST: `unix://${socket}`,
+      DOCKER_SOCKET: socket,
+      DOCKER_CONFIG: node.workDir,
+      WEIR_IMAGE: 'weir',
+      WEIR_STATE_DIR: node.stateDir,
+      NGINX_IMAGE: SHIPS,
+      CURL_IMAGE: SHIPS,
+      ...env,
+    },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const ended = once(child, 'close').then(() => child.exitCode)
+  const says = async (text: string): Promise<void> => {
+    await waitFor(() => output.includes(text) || child.exitCode !== null, { what: text, timeoutMs: SLOW_MS })
+    if (!output.includes(text)) throw new Error(`the demo ended before it said "${text}":\n${output}`)
+  }
+  return { process: child, output: () => output, says, ended }
+}
+
+/** One image for all of them: nginx, curl, and a root that nginx can look up. */
+async function importShips(engine: DockerEngine): Promise<void> {
+  const { workDir } = engine.node
+  writeFileSync(join(workDir, 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
+  writeFileSync(join(workDir, 'group'), 'root:x:0:\n')
+  await importImage(engine, SHIPS, {
+    programs: ['nginx', 'curl'],
+    files: { [join(workDir, 'passwd')]: 'etc/passwd', [join(workDir, 'group')]: 'etc/group' },
   })
 }
 
