@@ -18,6 +18,11 @@ export class Directory {
     this.#labels = new Map(identities.map(({ identity, labels }) => [identity, labels]))
   }
 
+  /** undefined: not a workload of this node, or nobody has told of it. */
+  identityOf(endpoint: EndpointId | 0): Identity | undefined {
+    return this.#endpoints.get(endpoint)?.identity
+  }
+
   /** `endpoint` 0: not a workload of this node. The same object for the same numbers, as long as it is remembered. */
   describe(endpoint: EndpointId | 0, identity: Identity): FlowEndpoint {
     const key = endpoint * 2 ** 32 + identity

@@ -121,9 +121,15 @@ export class Enforcer {
     }
   }
 
-  /** What decides about a connection. The datapath knows best which of its ends are local. */
+  /**
+   * What decides about a connection. The datapath knows best which of its ends are local. A local endpoint has the
+   * identity of its labels of today, as each packet of other connections has.
+   */
   endsOf(steered: SteeredConnection, accepted: AcceptedConnection): ConnectionEnds {
-    const { egressEndpoint, ingressEndpoint, sourceIdentity, destinationIdentity } = steered
+    const { egressEndpoint, ingressEndpoint } = steered
+    const directory = this.#directory
+    const sourceIdentity = directory.identityOf(egressEndpoint) ?? steered.sourceIdentity
+    const destinationIdentity = directory.identityOf(ingressEndpoint) ?? steered.destinationIdentity
     const addresses = this.#addresses
     const isById = addresses === undefined
     return {

@@ -6,7 +6,7 @@ import { ORIGINAL, REPLY } from '../../../src/l7rules/parser.ts'
 import { AccessLog } from '../../../src/proxy/access-log.ts'
 import { Enforcer } from '../../../src/proxy/enforcer.ts'
 import type { Relay } from '../../../src/proxy/relay.ts'
-import type { HttpRule, PortRule } from '../../../src/policy/network-policy.ts'
+import type { EndpointInfo, HttpRule, PortRule } from '../../../src/policy/network-policy.ts'
 import { all, array, i32, request as kafka, response, str } from '../../conformance/kafka/wire.ts'
 import { MemoryConnection } from '../../conformance/parser-laws.ts'
 
@@ -22,6 +22,8 @@ function get(path: string, parts: Partial<HttpRule> = {}): HttpRule {
 
 class World {
   readonly aborts: string[] = []
+  /** The client is endpoint 3, with this identity; undefined: it is not local. */
+  clientIdentity: number | undefined
   readonly #chunks: Buffer[] = []
   readonly #log = new AccessLog({
     sinks: [
@@ -39,7 +41,7 @@ class World {
       takeConnection: () => ({
         sourceIdentity: asIdentity(1000),
         destinationIdentity: asIdentity(1001),
-        egressEndpoint: asEndpointId(0),
+        egressEndpoint: asEndpointId(this.clientIdentity === undefined ? 0 : 3),
         ingressEndpoint: asEndpointId(7),
         revision: asRevision(1),
       }),
@@ -59,11 +61,23 @@ class World {
           ingress: [{ port: 80, endPort: 80, rules }],
           egress: [],
         },
+        {
+          endpointId: asEndpointId(3),
+          endpointIps: ['10.0.0.3'],
+          ingress: [],
+          egress: [{ port: 0, endPort: 0, rules: [] }],
+        },
       ],
-      endpoints: [],
+      endpoints: this.#clients(),
       identities: [],
     })
     if (refusal !== undefined) throw new Error(refusal)
+  }
+
+  #clients(): EndpointInfo[] {
+    if (this.clientIdentity === undefined) return []
+    const identity = asIdentity(this.clientIdentity)
+    return [{ id: asEndpointId(3), name: 'client', namespace: 'default', identity, addresses: ['10.0.0.3'] }]
   }
 
   /** undefined: closed, or without a parser. */
@@ -217,6 +231,22 @@ t.test('a new snapshot', async (t) => {
     t.same(world.aborts, ['POLICY_REVOKED'])
     t.equal(world.open(), undefined)
   })
+
+  t.test(
+    'takes the identity that an endpoint has by now: labels change while connections live',
+    async (t) => {
+      const world = new World()
+      const only = (identity: number): PortRule => rule({ remoteIdentities: [asIdentity(identity)] })
+      world.clientIdentity = 1000
+      world.apply(only(1000))
+      world.open()
+      world.clientIdentity = 2000
+      world.apply(only(2000))
+      t.same(world.aborts, [], 'still allowed')
+      world.apply(only(1000))
+      t.same(world.aborts, ['POLICY_REVOKED'], 'the one that it had does not count any more')
+    },
+  )
 })
 
 t.test('Kafka', async (t) => {
