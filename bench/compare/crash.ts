@@ -1,6 +1,6 @@
 // kill -9 of everything that a mode runs, and a new start: who hears of it, and who gets past.
 import { type RawHttpClient } from '../../test/helpers/raw-http.ts'
-import { FAMILIES, forEachFamily, type Outcome } from './outcome.ts'
+import { FAMILIES, atOnce, type Outcome } from './outcome.ts'
 import { setDeaf } from './changes.ts'
 import { type Running } from './modes.ts'
 import { endOf, openHttp, probe, speakOnOrphan } from './requests.ts'
@@ -14,16 +14,16 @@ export async function crashAndRestart(site: Site, running: Running): Promise<Rec
   const ports = FAMILIES.map((family) => orphans[family].socket.localPort ?? 0)
   setDeaf(site, ports, true)
   await running.kill()
-  const ended = await forEachFamily((family) => endOf(live[family]))
-  const meanwhile = await forEachFamily((family) => probe(site.client, site.server[family]))
+  const ended = await atOnce((family) => endOf(live[family]))
+  const meanwhile = await atOnce((family) => probe(site.client, site.server[family]))
   await running.restart()
-  const afterwards = await forEachFamily((family) => probe(site.client, site.server[family]))
+  const afterwards = await atOnce((family) => probe(site.client, site.server[family]))
   setDeaf(site, ports, false)
   return {
     'proxy killed: live connection': ended,
     'proxy killed: new connection': meanwhile,
     'proxy restarted: new connection': afterwards,
-    'proxy restarted: orphan of the crash': await forEachFamily((family) => outlive(orphans[family])),
+    'proxy restarted: orphan of the crash': await atOnce((family) => outlive(orphans[family])),
   }
 }
 

@@ -9,11 +9,20 @@ const NAMES = { v4: 'IPv4', v6: 'IPv6' } as const
 const TIME = /^(.*?)([\d.]+) ms$/
 
 /** One after the other: scenarios of one site share its servers. What is thrown becomes an answer, too. */
-export async function forEachFamily(ask: (family: Family) => Promise<string>): Promise<Outcome> {
-  const answer = (family: Family): Promise<string> =>
-    ask(family).catch((error: unknown) => `fails: ${firstLine(error)}`)
-  return { v4: await answer('v4'), v6: await answer('v6') }
+export async function forEachFamily(ask: Ask): Promise<Outcome> {
+  return { v4: await answer(ask, 'v4'), v6: await answer(ask, 'v6') }
 }
+
+/** For what no other traffic disturbs: nothing has to be waited for twice. */
+export async function atOnce(ask: Ask): Promise<Outcome> {
+  const [v4, v6] = await Promise.all([answer(ask, 'v4'), answer(ask, 'v6')])
+  return { v4, v6 }
+}
+
+type Ask = (family: Family) => Promise<string>
+
+const answer = (ask: Ask, family: Family): Promise<string> =>
+  ask(family).catch((error: unknown) => `fails: ${firstLine(error)}`)
 
 /** What has no family. */
 export function same(answer: string): Outcome {

@@ -1,10 +1,11 @@
 // What every mode is asked to do, over IPv4 and over IPv6.
 import { machineState } from '../../test/helpers/machine-state.ts'
+import { type Namespace } from '../../test/helpers/namespace.ts'
 import { RawHttpClient } from '../../test/helpers/raw-http.ts'
 import { addService, dropInvalid, SERVICE, setLargeMtu, turnOffloadOff } from './changes.ts'
 import { crashAndRestart } from './crash.ts'
 import { type Mode, type Running } from './modes.ts'
-import { type Family, forEachFamily, type Outcome, same } from './outcome.ts'
+import { atOnce, type Family, forEachFamily, type Outcome, same } from './outcome.ts'
 import {
   clientAddress,
   halfClose,
@@ -22,37 +23,61 @@ interface Scenario {
   readonly title: string
   /** Comes first, once for both families. */
   readonly change?: (site: Site, running: Running) => unknown
+  /** Of both families at once? Not where it looks at what the servers of the site have seen. */
+  readonly isAtOnce?: boolean
   ask(site: Site, family: Family): Promise<string>
+}
+
+interface Addresses {
+  readonly v4: string
+  readonly v6: string
+}
+
+/** Who asks whom. */
+function reach(
+  title: string,
+  of: (site: Site) => readonly [Namespace, Addresses],
+  change?: Scenario['change'],
+): Scenario {
+  return {
+    title,
+    isAtOnce: true,
+    ...(change === undefined ? {} : { change }),
+    ask(site, family) {
+      const [from, to] = of(site)
+      return probe(from, to[family])
+    },
+  }
 }
 
 /** In this order on one site: later ones leave settings and rules behind. */
 const SCENARIOS: readonly Scenario[] = [
-  { title: 'both families', ask: ({ client, server }, family) => probe(client, server[family]) },
+  reach('both families', ({ client, server }) => [client, server]),
   { title: 'original destination', ask: originalDestination },
   { title: 'server sees the client address', ask: clientAddress },
   { title: 'one source port to two servers', ask: sameSourcePort },
   { title: 'SYN on a TIME_WAIT of the proxy', ask: synOnTimeWait },
   { title: 'half-close', ask: halfClose },
   { title: 'RST, both ways', ask: reset },
-  { title: 'host process to pod', ask: ({ node, server }, family) => probe(node, server[family]) },
-  { title: 'client on another machine', ask: ({ remote, server }, family) => probe(remote, server[family]) },
+  reach('host process to pod', ({ node, server }) => [node, server]),
+  reach('client on another machine', ({ remote, server }) => [remote, server]),
   { title: 'MTU 1500', ask: transfer },
   { title: 'MTU 9000', change: setLargeMtu, ask: transfer },
   { title: 'checksum offload off', change: turnOffloadOff, ask: transfer },
-  {
-    title: 'service address (DNAT)',
-    change: async (site, running) => {
+  reach(
+    'service address (DNAT)',
+    ({ client }) => [client, SERVICE],
+    async (site, running) => {
       addService(site)
       await running.knowsOfNat()
     },
-    ask: ({ client }, family) => probe(client, SERVICE[family]),
-  },
-  { title: 'hairpin by the service address', ask: ({ server }, family) => probe(server, SERVICE[family]) },
-  {
-    title: 'conntrack on, INVALID dropped',
-    change: (site) => dropInvalid(site, true),
-    ask: ({ client, server }, family) => probe(client, server[family]),
-  },
+  ),
+  reach('hairpin by the service address', ({ server }) => [server, SERVICE]),
+  reach(
+    'conntrack on, INVALID dropped',
+    ({ client, server }) => [client, server],
+    (site) => dropInvalid(site, true),
+  ),
 ]
 
 /** Behaviour of one mode, by the title of the row. */
@@ -67,11 +92,11 @@ async function whenRouted(mode: Mode): Promise<Record<string, Outcome>> {
     const older = { v4: await open(site.server.v4), v6: await open(site.server.v6) }
     const running = await mode.start(site)
     const results: Record<string, Outcome> = {
-      'connection older than the proxy': await forEachFamily((family) => speakOnOrphan(older[family])),
+      'connection older than the proxy': await atOnce((family) => speakOnOrphan(older[family])),
     }
-    for (const { title, change, ask } of SCENARIOS) {
+    for (const { title, change, isAtOnce = false, ask } of SCENARIOS) {
       await change?.(site, running)
-      results[title] = await forEachFamily((family) => ask(site, family))
+      results[title] = await (isAtOnce ? atOnce : forEachFamily)((family) => ask(site, family))
     }
     dropInvalid(site, false)
     results['reasons of what was refused'] = same(await running.refusals())
@@ -83,7 +108,7 @@ async function whenRouted(mode: Mode): Promise<Record<string, Outcome>> {
 
 async function whenBridged(mode: Mode): Promise<Record<string, Outcome>> {
   const site = await makeSite(`${mode.name}-bridge`, 'plain')
-  const ask = (): Promise<Outcome> => forEachFamily((family) => probe(site.client, site.server[family]))
+  const ask = (): Promise<Outcome> => atOnce((family) => probe(site.client, site.server[family]))
   try {
     const before = machineState(site.node)
     const running = await mode.start(site)
