@@ -57,7 +57,7 @@ export async function deleteTopics(
 
 /** Messages that ever came into a topic. */
 export async function messagesIn({ pod, servers }: KafkaBroker, topic: string): Promise<number> {
-  const admin = kafkaJs(pod, servers[0]).admin()
+  const admin = kafkaJs(pod, servers[0], { retry: { retries: 5 } }).admin()
   await admin.connect()
   const offsets = await admin.fetchTopicOffsets(topic)
   await admin.disconnect()

@@ -127,6 +127,12 @@ export const DENIED_CASES: readonly DeniedCase[] = [
     says: JAVA_GROUP,
   },
   {
+    title: 'a share consumer consumes another topic',
+    tool: 'console-share-consumer',
+    args: ['--topic', 'secret', '--group', 'crew', '--timeout-ms', '3000'],
+    says: /TOPIC_AUTHORIZATION_FAILED/,
+  },
+  {
     title: 'somebody creates a topic',
     tool: 'topics',
     args: ['--create', '--topic', 'new'],
