@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Namespace } from '../../test/helpers/namespace.ts'
 import { onOthersCore } from '../e2e/pinning.ts'
+import { sum } from '../e2e/process-stats.ts'
 import { type Case } from './cases.ts'
 
 const TIMEOUT_MS = 300_000
@@ -15,8 +16,13 @@ export interface LoadOptions {
   readonly workDir: string
 }
 
-/** @returns how long it took, in seconds */
-export async function applyLoad(from: Namespace, test: Case, options: LoadOptions): Promise<number> {
+export interface LoadResult {
+  readonly seconds: number
+  /** Of the client, to the nearest 10 ms. */
+  readonly cpuUs: number
+}
+
+export async function applyLoad(from: Namespace, test: Case, options: LoadOptions): Promise<LoadResult> {
   return test.does === 'produce' ? produce(from, test, options) : consume(from, test, options)
 }
 
@@ -24,7 +30,7 @@ export async function produce(
   from: Namespace,
   { recordBytes, client }: Case,
   { server, topic, records, workDir }: LoadOptions,
-): Promise<number> {
+): Promise<LoadResult> {
   const file = recordFile(workDir, recordBytes, records)
   return run(from, ['kcat', '-P', '-b', server, '-t', topic, '-p', '0', ...settings(client), '-l', file])
 }
@@ -33,7 +39,7 @@ async function consume(
   from: Namespace,
   { client }: Case,
   { server, topic, records }: LoadOptions,
-): Promise<number> {
+): Promise<LoadResult> {
   const which = ['-t', topic, '-p', '0', '-o', 'beginning', '-c', String(records)]
   const format = ['-q', '-f', '%S\n']
   return run(from, ['kcat', '-C', '-b', server, ...which, ...format, ...settings(client)])
@@ -58,11 +64,17 @@ function recordFile(directory: string, recordBytes: number, records: number): st
   return file
 }
 
-/** What it prints is not looked at. */
-async function run(from: Namespace, command: readonly string[]): Promise<number> {
+/** What the command prints is not looked at; what the shell says of its CPU time is. */
+const TIMED = '"$@" > /dev/null || exit; times'
+
+async function run(from: Namespace, command: readonly string[]): Promise<LoadResult> {
   const startedMs = performance.now()
-  await from.exec(onOthersCore(['sh', '-c', 'exec "$@" > /dev/null', 'sh', ...command]), {
+  const { stdout } = await from.exec(onOthersCore(['sh', '-c', TIMED, 'sh', ...command]), {
     timeoutMs: TIMEOUT_MS,
   })
-  return (performance.now() - startedMs) / 1000
+  const seconds = (performance.now() - startedMs) / 1000
+  // User and system time of the shell, then of its children: `0m0.03s 0m0.01s`.
+  const children = stdout.toString().trim().split('\n').at(-1) ?? ''
+  const times = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => Number(m) * 60 + Number(s))
+  return { seconds, cpuUs: sum(times) * 1e6 }
 }

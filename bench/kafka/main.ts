@@ -14,7 +14,14 @@ import { type Case } from './cases.ts'
 import { type Options } from './options.ts'
 import { runSuite, type Sample, selectCases } from './suite.ts'
 
-const MEASURES = ['mbPerSecond', 'cpuUsPerMb', 'systemCpuUsPerMb', 'rssBytes'] as const
+const MEASURES = [
+  'mbPerSecond',
+  'cpuUsPerMb',
+  'clientCpuUsPerMb',
+  'brokerCpuUsPerMb',
+  'systemCpuUsPerMb',
+  'rssBytes',
+] as const
 /** Of what goes through without a proxy. */
 const GOAL = 0.9
 
@@ -53,7 +60,7 @@ function machine(): unknown {
 function caseTable(test: Case, all: readonly Measured<Sample>[]): string {
   const rows = all.filter((measured) => measured.case === test.name)
   const direct = rows.find(({ proxy }) => proxy === 'direct')
-  const table = [['  proxy', 'MB/s', 'x', 'CPU us/MB', 'all CPU us/MB', 'x', 'RSS MB']]
+  const table = [['  proxy', 'MB/s', 'x', 'CPU us/MB', 'client', 'broker', 'all CPU', 'x', 'RSS MB']]
   for (const row of rows) {
     const rss = medianOf(row, 'rssBytes')
     table.push([
@@ -61,6 +68,8 @@ function caseTable(test: Case, all: readonly Measured<Sample>[]): string {
       number(medianOf(row, 'mbPerSecond')),
       ratio(pairedRatio(row, direct, 'mbPerSecond')),
       number(medianOf(row, 'cpuUsPerMb')),
+      number(medianOf(row, 'clientCpuUsPerMb')),
+      number(medianOf(row, 'brokerCpuUsPerMb')),
       number(medianOf(row, 'systemCpuUsPerMb')),
       ratio(pairedRatio(row, direct, 'systemCpuUsPerMb')),
       number(rss === null ? null : rss / 1e6),

@@ -14,6 +14,8 @@ import { Stage } from './stage.ts'
 export interface Sample {
   readonly mbPerSecond: number | null
   readonly cpuUsPerMb: number | null
+  readonly clientCpuUsPerMb: number | null
+  readonly brokerCpuUsPerMb: number | null
   /** Of all cores: client, broker and kernel too. */
   readonly systemCpuUsPerMb: number | null
   readonly rssBytes: number | null
@@ -121,16 +123,20 @@ async function measure({ stage, weir }: Variant, test: Case, records: number): P
   if (isProduced) await createTopics(broker, { [topic]: 1 })
   const pid = weir?.worker
   const cpuBefore = pid === undefined ? 0 : cpuMicrosOf(pid)
+  const brokerBefore = cpuMicrosOf(broker.pid)
   const systemBefore = systemCpuMicros()
-  const taken = await applyLoad(client, test, load)
+  const result = await applyLoad(client, test, load)
   const megabytes = (records * test.recordBytes) / 1e6
   const system = systemCpuMicros() - systemBefore
   const cpu = pid === undefined ? null : (cpuMicrosOf(pid) - cpuBefore) / megabytes
+  const brokerCpu = cpuMicrosOf(broker.pid) - brokerBefore
   if (isProduced) await deleteTopics(broker, [topic])
   weir?.tidy()
   return {
-    mbPerSecond: megabytes / taken,
+    mbPerSecond: megabytes / result.seconds,
     cpuUsPerMb: cpu,
+    clientCpuUsPerMb: result.cpuUs / megabytes,
+    brokerCpuUsPerMb: brokerCpu / megabytes,
     systemCpuUsPerMb: system / megabytes,
     rssBytes: pid === undefined ? null : rssBytesOf(pid),
   }
