@@ -25,7 +25,7 @@ export interface UpkeepOptions {
 
 /** @returns how to end it */
 export function startUpkeep(options: UpkeepOptions): () => void {
-  const { datapath, reconciler } = options
+  const { datapath, reconciler, log } = options
   const links = new LinkWatch(
     guarded(options, 'following devices and addresses failed', () => {
       reconciler.checkDevices(false)
@@ -40,7 +40,8 @@ export function startUpkeep(options: UpkeepOptions): () => void {
     ),
     setInterval(
       guarded(options, 'checking programs failed', () => {
-        datapath.maintain()
+        const missing = datapath.maintain()
+        if (missing.length > 0) log.warn({ missing }, 'put back what somebody took away')
         reconciler.checkDevices(true)
         reconciler.checkHostAddresses()
       }),

@@ -60,8 +60,11 @@ export interface Datapath {
   setEndpoint(endpoint: DatapathEndpoint): void
   /** Whether the devices of `setEndpoint` are still the same, and as much ports of bridges as then. Cheap. */
   hasDevices(id: EndpointId): boolean
-  /** Follow what others have set up meanwhile: NAT. To be called every few seconds. */
-  maintain(): void
+  /**
+   * Follow what others have set up meanwhile: NAT, and put back what they took away. To be called every few seconds.
+   * @returns what was missing
+   */
+  maintain(): readonly string[]
   /** Whether the programs of `setEndpoint` are still on those devices. */
   isAttached(id: EndpointId): boolean
   /** Take our programs off a device that no endpoint has any more. It may be gone. */

@@ -51,7 +51,7 @@ import {
   removePortGate,
 } from './port-gate.ts'
 import { checkRequirements } from './requirements.ts'
-import { ensureSteering, type Steering } from './steering.ts'
+import { ensureSteering, mendSteering, REDIRECT_DEVICE, type Steering } from './steering.ts'
 import { redirectByNumber, type Redirect } from './redirect.ts'
 import { attachedProgram, attachTc, interfaceIndex } from './tc.ts'
 
@@ -108,7 +108,9 @@ interface AttachedDevice {
 
 class KernelDatapath implements Datapath {
   private readonly paths: InstancePaths
-  private readonly redirectIfindex: number
+  private redirectIfindex: number
+  /** Their programs lead to a device that is gone. */
+  private readonly outdated = new Set<EndpointId>()
   private readonly redirect: Redirect
   private netfilter: NetfilterState
   private readonly policies: PolicyMaps
@@ -159,6 +161,7 @@ class KernelDatapath implements Datapath {
     this.addresses.set(endpoint.id, endpoint.identity, endpoint.addresses)
     for (const device of present) this.attach(endpoint.id, device)
     this.attached.set(endpoint.id, present)
+    this.outdated.delete(endpoint.id)
     if (present.length > 0 && missing.length === 0) return
     // A container that is about to run: its device shows itself a moment before its first packet.
     if (devices.length === 0 && this.closesUnknownPorts) this.prepare(endpoint)
@@ -244,16 +247,22 @@ class KernelDatapath implements Datapath {
     this.elsewhere = elsewhere
   }
 
-  maintain(): void {
+  maintain(): readonly string[] {
     if (this.elsewhere !== undefined && !hasPortGate()) installPortGate(this.elsewhere)
     if (this.netfilter === 'untracked' && isTracking())
       this.netfilter = ensureNetfilter(true, this.redirect.usesTproxy)
+    const { paths, redirect, redirectIfindex, netfilter } = this
+    const missing = mendSteering(paths, redirect, { redirectIfindex, netfilter })
+    this.redirectIfindex = interfaceIndex(REDIRECT_DEVICE)
+    // Programs know the device by its number.
+    if (this.redirectIfindex !== redirectIfindex) for (const id of this.attached.keys()) this.outdated.add(id)
+    return missing
   }
 
   isAttached(id: EndpointId): boolean {
     const devices = this.attached.get(id)
     if (devices === undefined || !this.hasDevices(id)) return false
-    return devices.every(({ ifindex }) => hasPrograms(ifindex))
+    return !this.outdated.has(id) && devices.every(({ ifindex }) => hasPrograms(ifindex))
   }
 
   detach(device: string): void {
@@ -266,6 +275,7 @@ class KernelDatapath implements Datapath {
   removeEndpoint(id: EndpointId): void {
     this.discard(id)
     this.attached.delete(id)
+    this.outdated.delete(id)
     this.addresses.remove(id)
     this.policies.remove(id)
   }

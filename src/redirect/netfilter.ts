@@ -67,6 +67,11 @@ export function ensureNetfilter(isTranslating: boolean, usesTproxy: boolean): Ne
   return isTranslating ? 'untranslated' : 'untracked'
 }
 
+/** Whether `ensureNetfilter` was here, and nobody after it. */
+export function hasNetfilter(): boolean {
+  return runNft(['list', 'table', ...TABLE.split(' ')])
+}
+
 /** True when the table was there. */
 export function removeNetfilter(): boolean {
   return runNft(['delete', 'table', ...TABLE.split(' ')])

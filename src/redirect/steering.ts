@@ -9,7 +9,13 @@ import { BpfObject } from './bpf-object.ts'
 import { disableEarlyDemux, restoreEarlyDemux } from './early-demux.ts'
 import { run, runJson, tryRun } from './iproute.ts'
 import { MARK_MASK, MARK_TO_PROXY, redirectConfigLayout } from './layouts.ts'
-import { ensureNetfilter, isTracking, removeNetfilter, type NetfilterState } from './netfilter.ts'
+import {
+  ensureNetfilter,
+  hasNetfilter,
+  isTracking,
+  removeNetfilter,
+  type NetfilterState,
+} from './netfilter.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
 import type { Redirect } from './redirect.ts'
 import { writeSysctl } from './sysctl.ts'
@@ -53,6 +59,28 @@ export function ensureSteering({ bpffsDir, stateDir }: InstancePaths, redirect: 
   }
   if (redirect.usesSkLookup) ensureSkLookup(bpffsDir)
   return { redirectIfindex, netfilter }
+}
+
+/**
+ * Put back the device and the routing that somebody took away: systemd-networkd, for one, removes rules that it does
+ * not know. Without them steered ports are closed. @returns what was missing
+ */
+export function mendSteering({ bpffsDir }: InstancePaths, redirect: Redirect, steering: Steering): string[] {
+  const missing: string[] = []
+  if (interfaceIndex(REDIRECT_DEVICE) !== steering.redirectIfindex) {
+    missing.push(`device ${REDIRECT_DEVICE}`)
+    ensureRedirectDevice(bpffsDir, redirect)
+  }
+  for (const family of enabledFamilies()) {
+    if (hasPolicyRouting(family)) continue
+    missing.push(`rules and routes of ${family === '-4' ? 'IPv4' : 'IPv6'}`)
+    ensurePolicyRouting(family)
+  }
+  if (steering.netfilter !== 'missing' && !hasNetfilter()) {
+    missing.push('netfilter rules')
+    ensureNetfilter(steering.netfilter === 'untranslated', redirect.usesTproxy)
+  }
+  return missing
 }
 
 /** Remove all of it; the link goes with the bpffs directory. */
@@ -118,10 +146,30 @@ function endRule(): string[] {
   return ['pref', RULE_END, 'nop']
 }
 
+function hasPolicyRouting(family: Family): boolean {
+  const priorities = rulePriorities(family)
+  if (!RULE_PRIORITIES.every((priority) => priorities.includes(priority))) return false
+  return routesOf(family).includes('default')
+}
+
+/** Asking for a table without any route is an error. */
+function routesOf(family: Family): string {
+  try {
+    return run('ip', family, 'route', 'show', 'table', ROUTE_TABLE)
+  } catch (error) {
+    if (error instanceof WeirError && error.code === 'KERNEL_CALL_FAILED') return ''
+    throw error
+  }
+}
+
+function rulePriorities(family: Family): number[] {
+  return (runJson('ip', family, 'rule', 'show') as { priority: number }[]).map(({ priority }) => priority)
+}
+
 function ensurePolicyRouting(family: Family): void {
   run('ip', family, 'route', 'replace', 'local', 'default', 'dev', 'lo', 'table', ROUTE_TABLE)
-  const rules = runJson('ip', family, 'rule', 'show') as { priority: number }[]
-  const has = (pref: string): boolean => rules.some((rule) => rule.priority === Number(pref))
+  const priorities = rulePriorities(family)
+  const has = (pref: string): boolean => priorities.includes(Number(pref))
   if (!has(RULE_END)) run('ip', family, 'rule', 'add', ...endRule())
   if (!has(RULE_SKIP_LOCAL)) run('ip', family, 'rule', 'add', ...skipLocalRule())
   if (!has(RULE_LOOKUP)) run('ip', family, 'rule', 'add', ...lookupRule())

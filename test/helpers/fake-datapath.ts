@@ -145,7 +145,9 @@ export class FakeDatapath implements Datapath {
 
   readEvents(): void {}
 
-  maintain(): void {}
+  maintain(): readonly string[] {
+    return []
+  }
 
   close(): void {}
 

@@ -15,7 +15,9 @@ export class MemoryDatapath implements Datapath {
   hasDevices(): boolean {
     return true
   }
-  maintain(): void {}
+  maintain(): readonly string[] {
+    return []
+  }
   isAttached(): boolean {
     return true
   }
