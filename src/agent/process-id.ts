@@ -9,6 +9,16 @@ export interface ProcessId {
 
 /** @returns undefined when there is no such process, or only its zombie. */
 export function processId(pid: number): ProcessId | undefined {
+  const entry = readEntry(pid)
+  return entry === undefined || entry.state === 'Z' || entry.state === 'X' ? undefined : entry.id
+}
+
+/** Of a process that this one has started and not heard the end of: the kernel keeps its entry until then. */
+export function childId(pid: number): ProcessId | undefined {
+  return readEntry(pid)?.id
+}
+
+function readEntry(pid: number): { readonly id: ProcessId; readonly state: string } | undefined {
   let stat: string
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -17,9 +27,9 @@ export function processId(pid: number): ProcessId | undefined {
   }
   // The second field is the command in parentheses and may hold anything, also parentheses and spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [state] = fields
+  const [state = ''] = fields
   const startTime = fields[19]
-  return startTime === undefined || state === 'Z' || state === 'X' ? undefined : { pid, startTime }
+  return startTime === undefined ? undefined : { id: { pid, startTime }, state }
 }
 
 export function isAlive(id: ProcessId): boolean {

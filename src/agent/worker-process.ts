@@ -1,6 +1,6 @@
 // One worker process, whether started by this agent or left by one that was killed.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { isAlive, processId, type ProcessId } from './process-id.ts'
+import { childId, isAlive, type ProcessId } from './process-id.ts'
 
 /** The exit of a process that is not our child can only be found by looking. */
 const POLL_MS = 100
@@ -16,7 +16,7 @@ export interface WorkerProcess {
 /**
  * Start `command`. The process has a session of its own and outlives this one, so that a crash or an
  * upgrade of the agent does not disturb traffic; standard output and error are shared.
- * @returns undefined when it could not be started or died at once; `onError` tells why if the kernel did.
+ * @returns undefined when it could not be started; `onError` tells why if the kernel did.
  */
 export function spawnWorker(
   command: readonly [string, ...string[]],
@@ -31,7 +31,7 @@ export function spawnWorker(
     return undefined
   }
   child.on('error', onError)
-  const id = child.pid === undefined ? undefined : processId(child.pid)
+  const id = child.pid === undefined ? undefined : childId(child.pid)
   if (id === undefined) return undefined
   return {
     id,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { isAlive, processId, readPidFile, writePidFile } from '../../src/agent/process-id.ts'
+import { childId, isAlive, processId, readPidFile, writePidFile } from '../../src/agent/process-id.ts'
 import { Supervisor, type SupervisedWorker, type SupervisorOptions } from '../../src/agent/supervisor.ts'
 import { atPaceOf } from '../helpers/pace.ts'
 import { Mailbox, logTo, type LogLine } from '../helpers/events.ts'
@@ -154,6 +154,15 @@ t.test('process ids', async (t) => {
   child.kill('SIGKILL')
   await once(child, 'exit')
   t.ok(id && !isAlive(id))
+
+  // Not waited for: this thread does not get to it before.
+  const brief = spawn('true')
+  const whileItEnds = new Int32Array(new SharedArrayBuffer(4))
+  while (processId(brief.pid ?? 0) !== undefined) Atomics.wait(whileItEnds, 0, 0, 5)
+  const ended = childId(brief.pid ?? 0)
+  t.ok(ended && !isAlive(ended), 'a child that died at once has an id all the same')
+  await once(brief, 'exit')
+  t.equal(childId(brief.pid ?? 0), undefined)
 })
 
 /** For states of another process that send no event. */
