@@ -8,6 +8,7 @@ import { raiseDescriptorLimit } from './descriptors.ts'
 import { checkGoals } from './goals.ts'
 import { runSuite, selectCases } from './suite.ts'
 import { describeMachine } from './machine.ts'
+import { publish } from './publish.ts'
 import { type Sample } from './measure.ts'
 import { type Options } from './options.ts'
 import { goalTable, resultTable } from './report.ts'
@@ -31,11 +32,12 @@ export async function runBench(options: Options): Promise<void> {
   const machine = describeMachine(options.envoy)
   const all = await runSuite(options, console.log)
   const cases = selectCases(options)
-  console.log(resultTable(cases, all))
-  console.log(
+  const text = [
+    resultTable(cases, all),
     '\nx: ratio to haproxy-http in the same round (median). "all CPU": client, server and kernel, too.\n',
-  )
-  console.log(goalTable(checkGoals(options.suite, all)))
+    goalTable(checkGoals(options.suite, all)),
+  ].join('\n')
+  console.log(text)
   const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
   const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
   if (out === undefined) return
@@ -48,6 +50,7 @@ export async function runBench(options: Options): Promise<void> {
   )
   writeFileSync(join(out, `${options.suite}.svg`), drawChart(options.suite, cases, all, machine))
   console.log(`\nwritten: ${join(out, `${options.suite}.json`)} and ${options.suite}.svg`)
+  if (options.out === undefined) publish(options, machine, text)
 }
 
 /** Medians over the rounds. */

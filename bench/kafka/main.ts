@@ -7,7 +7,8 @@ import { packageRoot } from '../../src/lib/paths.ts'
 import { canRunKafka } from '../../test/helpers/kafka-broker.ts'
 import { KAFKA_LIB } from '../../test/helpers/kafka-tools.ts'
 import { removeLeftovers } from '../../test/helpers/leftovers.ts'
-import { describeMachine } from '../e2e/machine.ts'
+import { describeMachine, type Machine } from '../e2e/machine.ts'
+import { publish } from '../e2e/publish.ts'
 import { align, number, ratio } from '../e2e/report.ts'
 import { type Measured, medianOf, pairedRatio } from '../e2e/statistics.ts'
 import { type Case } from './cases.ts'
@@ -33,9 +34,12 @@ export async function runBench(options: Options): Promise<void> {
   removeLeftovers()
   const all = await runSuite(options, console.log)
   const cases = selectCases(options)
-  console.log(cases.map((test) => caseTable(test, all)).join('\n'))
-  console.log('\nx: ratio to direct in the same round (median). "all CPU": client, broker and kernel, too.\n')
-  console.log(goalTable(cases, all))
+  const text = [
+    cases.map((test) => caseTable(test, all)).join('\n'),
+    '\nx: ratio to direct in the same round (median). "all CPU": client, broker and kernel, too.\n',
+    goalTable(cases, all),
+  ].join('\n')
+  console.log(text)
   const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
   const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
   if (out === undefined) return
@@ -47,9 +51,10 @@ export async function runBench(options: Options): Promise<void> {
     `${JSON.stringify({ machine: machine(), rounds, seconds, rows: all.map(rowOf) }, null, 2)}\n`,
   )
   console.log(`\nwritten: ${file}`)
+  if (options.out === undefined) publish({ suite: 'kafka', rounds, seconds }, machine(), text)
 }
 
-function machine(): unknown {
+function machine(): Machine {
   const { versions: _others, ...rest } = describeMachine(undefined)
   const java = execFileSync('java', ['--version'], { encoding: 'utf8' })
   const clients = readdirSync(KAFKA_LIB).find((name) => name.startsWith('kafka-clients-'))
