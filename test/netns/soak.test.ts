@@ -49,7 +49,10 @@ if (canRunPrivileged(t)) {
     })
     const random = seededRandom(SEED)
     const server = await startServer(cluster, random)
-    t.teardown(() => server.close())
+    t.teardown(() => {
+      server.close()
+      server.closeAllConnections()
+    })
 
     // Caches fill up, code is compiled, lists grow to what they need. It takes answers, not time.
     const warmUp = new Soak(cluster, random)
@@ -218,7 +221,6 @@ function startServer({ pods }: Cluster<Pods>, random: () => number): Promise<htt
       breakOff(request.socket, random)
     } else request.on('end', () => response.end(body.subarray(0, length)))
   })
-  server.on('close', () => server.closeAllConnections())
   return listenIn(pods.server, server, WEB)
 }
 
