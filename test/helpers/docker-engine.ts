@@ -141,6 +141,9 @@ export class DockerEngine {
   /** SIGKILL: its containers live on. Resolves when it is gone. */
   kill(): void {
     killNow(this.#process?.pid ?? -1)
+    // Its containerd dies with it, a moment later; an engine that finds that alive waits for it in vain.
+    const pidFile = join(this.#dir, 'exec', 'containerd', 'containerd.pid')
+    if (existsSync(pidFile)) killNow(Number(readFileSync(pidFile, 'utf8')))
   }
 
   /** `docker ARGS`. @returns what it printed, without the last line's end. Rejects when it fails. */
