@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -138,12 +139,14 @@ export class DockerEngine {
     return this.#holder.pid ?? -1
   }
 
-  /** SIGKILL: its containers live on. Resolves when it is gone. */
+  /** SIGKILL, to its containerd, too: its containers live on. Resolves when both are gone. */
   kill(): void {
     killNow(this.#process?.pid ?? -1)
-    // Its containerd dies with it, a moment later; an engine that finds that alive waits for it in vain.
     const pidFile = join(this.#dir, 'exec', 'containerd', 'containerd.pid')
-    if (existsSync(pidFile)) killNow(Number(readFileSync(pidFile, 'utf8')))
+    if (!existsSync(pidFile)) return
+    killNow(Number(readFileSync(pidFile, 'utf8')))
+    // The next engine would take one that is dead and not reaped yet for alive, and wait for it in vain.
+    rmSync(pidFile)
   }
 
   /** `docker ARGS`. @returns what it printed, without the last line's end. Rejects when it fails. */
