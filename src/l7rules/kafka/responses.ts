@@ -11,6 +11,8 @@ import { COUNT, DONE, ELEMENT, FAILED, MORE, Walker } from './walker.ts'
 
 const LENGTH_BYTES = 4
 const HEAD_BYTES = 8
+/** Lengths of frames are signed. */
+const MAX_INT32 = 0x7fff_ffff
 /** Of the highest version, within an entry of ApiVersions: key and lowest version stand before it. */
 const LOWERED_AT = 4
 
@@ -115,6 +117,7 @@ export class Responses {
   }
 
   #body(b: Buffer, start: number, end: number): number {
+    if (this.#connection.isDead) return start
     return this.#state === PASS ? this.#pass(start, end) : this.#readOn(b, start, end)
   }
 
@@ -217,7 +220,7 @@ export class Responses {
     this.#counts.at(-1)!.count--
   }
 
-  /** @param following bytes of the frame that come as they are. */
+  /** Fails where the length cannot be told. @param following bytes of the frame that come as they are. */
   #send(edit: Edit, following: number): void {
     const copy = this.#copy.bytes
     const out = new ByteWriter(copy.length + (edit.elements?.length ?? 0) + 16)
@@ -231,7 +234,12 @@ export class Responses {
     }
     out.raw(copy, from)
     const { bytes } = out
-    bytes.writeInt32BE(bytes.length + following - LENGTH_BYTES, 0)
+    const length = bytes.length + following - LENGTH_BYTES
+    if (length > MAX_INT32) {
+      this.#connection.fail('KAFKA_MALFORMED_RESPONSE')
+      return
+    }
+    bytes.writeInt32BE(length, 0)
     this.#slot!.record.responseBytes = bytes.length + following
     this.#connection.options.steps.inject(REPLY, bytes)
   }

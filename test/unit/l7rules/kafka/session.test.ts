@@ -72,6 +72,18 @@ t.test('of several topics the denied ones are cut out and marked', async (t) => 
   )
 })
 
+t.test(
+  'an answer so long that its length could not be told with what is added ends the connection',
+  async (t) => {
+    const connection = new KafkaConnectionUnderTest()
+    connection.client(produce(['a', 'denied', 'b', 'deny2'])).toBroker()
+    const answer = response(7, all(i32(2), produced('a', 0), produced('b', 0), i32(0)))
+    answer.writeInt32BE(0x7fff_fff0, 0)
+    t.equal(connection.broker(answer).error, 'KAFKA_MALFORMED_RESPONSE')
+    t.equal(connection.toClient().length, 0)
+  },
+)
+
 t.test('answers keep the order of their requests', async (t) => {
   const connection = new KafkaConnectionUnderTest()
   connection.client(produce(['a'], { id: 1 }), produce(['denied'], { id: 2 }), produce(['b'], { id: 3 }))
