@@ -2,13 +2,12 @@
 // Run by scripts/bench.mjs; see ../README.md.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../src/lib/paths.ts'
 import { removeLeftovers } from '../../test/helpers/leftovers.ts'
 import { raiseDescriptorLimit } from './descriptors.ts'
 import { checkGoals } from './goals.ts'
 import { runSuite, selectCases } from './suite.ts'
 import { describeMachine } from './machine.ts'
-import { publish } from './publish.ts'
+import { publish, resultFolder } from './publish.ts'
 import { type Sample } from './measure.ts'
 import { type Options } from './options.ts'
 import { goalTable, resultTable } from './report.ts'
@@ -38,8 +37,7 @@ export async function runBench(options: Options): Promise<void> {
     goalTable(checkGoals(options.suite, all)),
   ].join('\n')
   console.log(text)
-  const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
-  const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
+  const out = resultFolder(options)
   if (out === undefined) return
   mkdirSync(out, { recursive: true })
   const { rounds, seconds } = options

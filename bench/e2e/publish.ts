@@ -10,6 +10,19 @@ export interface Run {
   readonly seconds: number
 }
 
+interface Selection {
+  readonly isQuick: boolean
+  readonly cases: readonly string[]
+  readonly proxies: readonly string[]
+  readonly out: string | undefined
+}
+
+/** Where results go: only those of full runs, unless the user names a folder. */
+export function resultFolder({ isQuick, cases, proxies, out }: Selection): string | undefined {
+  const isFull = !isQuick && cases.length === 0 && proxies.length === 0
+  return out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
+}
+
 export function publish({ suite, rounds, seconds }: Run, machine: Machine, text: string): void {
   const page = join(packageRoot(), 'bench', 'README.md')
   const { cpu, cores, kernel, node, versions, commit, date } = machine

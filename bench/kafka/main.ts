@@ -3,12 +3,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../src/lib/paths.ts'
 import { canRunKafka } from '../../test/helpers/kafka-broker.ts'
 import { KAFKA_LIB } from '../../test/helpers/kafka-tools.ts'
 import { removeLeftovers } from '../../test/helpers/leftovers.ts'
 import { describeMachine, type Machine } from '../e2e/machine.ts'
-import { publish } from '../e2e/publish.ts'
+import { publish, resultFolder } from '../e2e/publish.ts'
 import { align, number, ratio } from '../e2e/report.ts'
 import { type Measured, medianOf, pairedRatio } from '../e2e/statistics.ts'
 import { type Case } from './cases.ts'
@@ -40,8 +39,7 @@ export async function runBench(options: Options): Promise<void> {
     goalTable(cases, all),
   ].join('\n')
   console.log(text)
-  const isFull = !options.isQuick && options.cases.length === 0 && options.proxies.length === 0
-  const out = options.out ?? (isFull ? join(packageRoot(), 'bench', 'results') : undefined)
+  const out = resultFolder(options)
   if (out === undefined) return
   mkdirSync(out, { recursive: true })
   const { rounds, seconds } = options
