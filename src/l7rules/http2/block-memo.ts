@@ -34,14 +34,24 @@ export class BlockMemo<T> {
 
   /** Only after `find` of the same block found nothing. */
   add(b: Buffer, start: number, end: number, meaning: T): void {
-    if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return
+    if (this.isRepeated(start, end)) this.keep(b, start, end, meaning)
+  }
+
+  /** Whether the block of the latest `find` was asked about before: then `keep` is worth what the meaning costs. */
+  isRepeated(start: number, end: number): boolean {
+    if (end - start > MAX_REMEMBERED_BLOCK_BYTES) return false
     const { hash } = this
     const slot = hash & (this.slots - 1)
     this.seen ??= new Int32Array(this.slots)
-    if (this.seen[slot] !== hash) {
-      this.seen[slot] = hash
-      return
-    }
+    if (this.seen[slot] === hash) return true
+    this.seen[slot] = hash
+    return false
+  }
+
+  /** Only after `isRepeated` of the same block. */
+  keep(b: Buffer, start: number, end: number, meaning: T): void {
+    const { hash } = this
+    const slot = hash & (this.slots - 1)
     this.entries ??= new Array<Entry<T> | undefined>(this.slots).fill(undefined)
     this.entries[slot] = { hash, bytes: Buffer.from(b.subarray(start, end)), meaning }
   }

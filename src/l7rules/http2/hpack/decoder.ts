@@ -118,9 +118,10 @@ export class HpackDecoder {
   }
 
   private remember(b: Buffer, start: number, end: number): void {
+    if (!selfContained.isRepeated(start, end)) return
     const { listBytes, fieldCount } = this
     const fields = this.ownFields.slice()
-    selfContained.add(b, start, end, { fields, inserts: this.inserts.slice(), listBytes, fieldCount })
+    selfContained.keep(b, start, end, { fields, inserts: this.inserts.slice(), listBytes, fieldCount })
   }
 
   /** 001xxxxx: only in front of all fields. */
