@@ -6,6 +6,7 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { type Flow } from '../../src/lib/flow.ts'
 import { packageRoot } from '../../src/lib/paths.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { curl } from '../helpers/curl.ts'
@@ -118,8 +119,18 @@ if (canRunPrivileged(t)) {
         const old = await curl(client, url('/ok/1'), { args: ['--http1.1'] })
         t.equal(old.body.toString(), '1.1 /ok/1')
         t.equal((await curl(client, url('/secret'), { args: ['--http1.1'] })).status, 403)
-        const flow = await observer.record({ to: address, path: '/secret', verdict: 'DROPPED' })
-        t.match(flow, { l7: { http: { protocol: 'HTTP/2', code: 403 } }, drop_reason_desc: 'POLICY_DENIED' })
+        // Two workers tell of them in any order.
+        const dropped = (): Flow[] => observer.matching({ to: address, path: '/secret', verdict: 'DROPPED' })
+        await waitFor(() => dropped().length === 2, { what: `both denials in the records, ${address}` })
+        t.same(
+          dropped()
+            .map(({ l7 }) => l7?.http?.protocol)
+            .sort(),
+          ['HTTP/1.1', 'HTTP/2'],
+        )
+        for (const flow of dropped()) {
+          t.match(flow, { l7: { http: { code: 403 } }, drop_reason_desc: 'POLICY_DENIED' })
+        }
       }
       t.notOk(paths.some((path) => path.startsWith('/secret')))
     })

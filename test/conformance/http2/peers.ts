@@ -4,6 +4,7 @@ import {
   DATA,
   END_HEADERS,
   END_STREAM,
+  HAS_PRIORITY,
   HEADERS,
   PADDED,
   SETTINGS,
@@ -26,6 +27,9 @@ import {
   SETTINGS_ACK,
   windowUpdate,
 } from './wire.ts'
+
+/** Dependency and weight of a HEADERS frame (RFC 9113 §6.2). */
+const PRIORITY_BYTES = 5
 
 /** Header blocks of one sender: literals, inserts and references to what was inserted. */
 export class RandomBlocks {
@@ -196,8 +200,10 @@ export function understand(bytes: Buffer): ReceivedBlock[] {
       if (type === DATA && id === 0) throw new Error('DATA on stream 0')
       continue
     }
-    const padding = type === HEADERS && (flags & PADDED) !== 0 ? payload[0]! : -1
-    fragments.push(padding < 0 ? payload : payload.subarray(1, payload.length - padding))
+    const isFirst = type === HEADERS
+    const padding = isFirst && (flags & PADDED) !== 0 ? payload[0]! : -1
+    const fragment = padding < 0 ? payload : payload.subarray(1, payload.length - padding)
+    fragments.push(isFirst && (flags & HAS_PRIORITY) !== 0 ? fragment.subarray(PRIORITY_BYTES) : fragment)
     isWithin = (flags & END_HEADERS) === 0
     if (isWithin) continue
     const joined = Buffer.concat(fragments)
