@@ -16,6 +16,7 @@ export const EXPECTATIONS = [
   'reset',
   'unauthorized',
   '403',
+  '405',
   '400',
 ] as const
 export type Expectation = (typeof EXPECTATIONS)[number]

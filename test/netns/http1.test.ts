@@ -220,9 +220,14 @@ if (canRunPrivileged(t)) {
         const record = await observer.record({ to: host, port: PROXY, verdict: 'FORWARDED' })
         t.match(record.l7?.http, { method: 'CONNECT', code: 200 })
         const other = await through('http://other.example/', PROXY)
-        t.match(other, { exitCode: CONNECT_FAILED, tunnelStatus: 403 }, 'not to another host')
+        t.match(other, { exitCode: CONNECT_FAILED, tunnelStatus: 405 }, 'not to another host')
         const none = await through('http://inner.example/', NGINX)
-        t.match(none, { exitCode: CONNECT_FAILED, tunnelStatus: 403 }, 'not without a rule')
+        t.match(none, { exitCode: CONNECT_FAILED, tunnelStatus: 405 }, 'not without a rule')
+        const denied = await observer.record({ to: host, port: PROXY, verdict: 'DROPPED' })
+        t.match(denied, {
+          weir: { reason: 'HTTP_CONNECT_NOT_ALLOWED' },
+          l7: { http: { method: 'CONNECT', code: 405 } },
+        })
       }
     })
   })

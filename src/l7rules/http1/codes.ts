@@ -18,6 +18,7 @@ export const HTTP_CODES = {
   HTTP_ASTERISK_WITHOUT_OPTIONS: { status: 400, text: 'Only OPTIONS may have the target "*".' },
   HTTP_BAD_CONNECT_TARGET: { status: 400, text: 'CONNECT has another target than host:port.' },
   HTTP_CONNECT_WITH_BODY: { status: 400, text: 'CONNECT announces a body.' },
+  HTTP_CONNECT_NOT_ALLOWED: { status: 405, text: 'No rule allows CONNECT to this host and port.' },
   // Path
   HTTP_BAD_PERCENT_ENCODING: {
     status: 400,

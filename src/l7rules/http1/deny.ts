@@ -7,6 +7,7 @@ export const DENIED_STATUS = 403
 const PHRASES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   403: 'Forbidden',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   414: 'URI Too Long',
   431: 'Request Header Fields Too Large',
@@ -22,6 +23,9 @@ export const CLOSE = 2
 export type Persistence = typeof PERSIST | typeof PERSIST_VERSION_10 | typeof CLOSE
 
 const CONNECTION_FIELDS = ['', 'connection: keep-alive\r\n', 'connection: close\r\n'] as const
+
+/** A 405 must say what is allowed (RFC 9110 §15.5.6); the proxy knows of nothing that is for every client (§10.2.1). */
+const NO_METHODS = 'allow: \r\n'
 
 const denials = new WeakMap<Uint8Array, Map<number, Buffer>>()
 const refusals = new Map<string, Buffer>()
@@ -42,21 +46,22 @@ export function denial(body: Uint8Array, persistence: Persistence, isHead: boole
   return response
 }
 
-/** The answer to a message that cannot be parsed: closes the connection. Do not modify. */
+/** The answer to a message that cannot be parsed, or to a denied CONNECT: closes the connection. Do not modify. */
 export function refusal(code: HttpCode, isHead: boolean): Buffer {
   const key = isHead ? `HEAD ${code}` : code
   let response = refusals.get(key)
   if (response === undefined) {
     const { status, text } = HTTP_CODES[code]
-    response = render(status, CONNECTION_FIELDS[CLOSE], Buffer.from(`${code}: ${text}\n`), isHead)
+    const fields = CONNECTION_FIELDS[CLOSE] + (status === 405 ? NO_METHODS : '')
+    response = render(status, fields, Buffer.from(`${code}: ${text}\n`), isHead)
     refusals.set(key, response)
   }
   return response
 }
 
-function render(status: number, connection: string, body: Uint8Array, isHead: boolean): Buffer {
+function render(status: number, fields: string, body: Uint8Array, isHead: boolean): Buffer {
   const head =
     `HTTP/1.1 ${status} ${PHRASES[status] ?? ''}\r\n` +
-    `content-type: text/plain\r\ncontent-length: ${body.length}\r\n${connection}\r\n`
+    `content-type: text/plain\r\ncontent-length: ${body.length}\r\n${fields}\r\n`
   return Buffer.concat(isHead ? [Buffer.from(head)] : [Buffer.from(head), body])
 }

@@ -9,6 +9,7 @@
 //   the body follows is then the client's choice (RFC 9110 §10.1.1), so the next byte has two meanings.
 //   For the same reason the connection ends after the answer when a server answers a forwarded
 //   `Expect: 100-continue` finally, without 100 and before the body is complete.
+// - A denied CONNECT gets 405 and ends the connection: what its client sends next is meant for a tunnel.
 // - After a request with `Connection: close` nothing more is looked at or forwarded (RFC 9112 §9.6); closing is
 //   left to the server.
 // - After a request that may turn the connection into a tunnel (Upgrade, CONNECT) nothing more is read until
@@ -210,6 +211,11 @@ export class Http1Session implements ProtocolParser {
     if (verdict.allowed) {
       this.isGated = slot.asksUpgrade || slot.isConnect
       this.isLastForwarded = head.closes
+    } else if (slot.isConnect) {
+      slot.kind = BROKEN
+      slot.record.error = 'HTTP_CONNECT_NOT_ALLOWED'
+      this.request = STUCK
+      return verdict
     } else if (head.closes || slot.expectsContinue) {
       slot.closes = true
       slot.isRequestDone = true

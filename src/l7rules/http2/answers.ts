@@ -60,6 +60,8 @@ function httpBlock(status: number, length: number): Buffer {
   writer.field(':status', String(status))
   writer.field('content-type', 'text/plain')
   writer.field('content-length', String(length))
+  // Which methods are allowed (RFC 9110 §15.5.6): none that holds for every client.
+  if (status === 405) writer.field('allow', '')
   return writer.block()
 }
 

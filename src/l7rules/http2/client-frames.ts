@@ -87,7 +87,11 @@ export class ClientFrames extends FrameReader {
       return this.refuse(id, bytes, request, 'HTTP2_TOO_MANY_STREAMS')
     }
     const verdict = connection.options.judge(request)
-    if (!verdict.allowed) return this.deny(id, bytes, request, verdict)
+    if (!verdict.allowed) {
+      return request.isPlainConnect
+        ? this.refuse(id, bytes, request, 'HTTP_CONNECT_NOT_ALLOWED', verdict)
+        : this.deny(id, bytes, request, verdict)
+    }
     this.open(id, bytes, request, verdict)
     return bytes
   }
@@ -150,7 +154,13 @@ export class ClientFrames extends FrameReader {
     return bytes
   }
 
-  private refuse(id: number, bytes: number, request: Http2Request, code: Http2Code | HttpCode): number {
+  private refuse(
+    id: number,
+    bytes: number,
+    request: Http2Request,
+    code: Http2Code | HttpCode,
+    verdict = MALFORMED,
+  ): number {
     const { record, connection } = this
     if (code in HTTP_CODES) {
       const { full, bare } = refusalOf(code as HttpCode)
@@ -163,7 +173,7 @@ export class ClientFrames extends FrameReader {
       record.status = 0
     }
     record.grpcStatus = undefined
-    record.verdict = MALFORMED
+    record.verdict = verdict
     record.error = code
     this.report()
     if (code in HTTP_CODES || connection.countReset()) return bytes

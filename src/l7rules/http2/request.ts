@@ -58,6 +58,11 @@ export class Http2Request implements HttpRequest {
   /** Of an extended CONNECT (RFC 8441 §4). */
   protocol = ''
 
+  /** CONNECT as in HTTP/1.1: has a host, but no path. */
+  get isPlainConnect(): boolean {
+    return this.isTunnel && this.protocol === ''
+  }
+
   /** @param fields of a block that fits the limits; copied. */
   constructor(
     fields: readonly Field[],
@@ -71,7 +76,7 @@ export class Http2Request implements HttpRequest {
 
   /** Whether another path than the one that came has to go on the wire. */
   get isPathRewritten(): boolean {
-    return this.path !== this.target && this.target !== '' && (!this.isTunnel || this.protocol !== '')
+    return this.path !== this.target && this.target !== '' && !this.isPlainConnect
   }
 
   /**
@@ -175,10 +180,9 @@ export class Http2Request implements HttpRequest {
     if (method === undefined) return 'HTTP2_BAD_PSEUDO_HEADER'
     this.isHead = method === 'HEAD'
     this.isTunnel = method === 'CONNECT'
-    const isPlainConnect = this.isTunnel && this.protocol === ''
     // RFC 9113 §8.3.1 and §8.5; RFC 8441 §4.
     const hasRest = scheme !== undefined && path !== undefined && path !== ''
-    if (isPlainConnect ? scheme !== undefined || path !== undefined : !hasRest)
+    if (this.isPlainConnect ? scheme !== undefined || path !== undefined : !hasRest)
       return 'HTTP2_BAD_PSEUDO_HEADER'
     if (this.protocol !== '' && !(this.isTunnel && allowsExtendedConnect)) return 'HTTP2_BAD_EXTENDED_CONNECT'
     if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') return 'HTTP2_BAD_PSEUDO_HEADER'
@@ -193,20 +197,20 @@ export class Http2Request implements HttpRequest {
   }
 
   private readHost(authority: string | undefined, host: string | undefined): HttpCode | '' {
-    const isPlainConnect = this.isTunnel && this.protocol === ''
-    if (isPlainConnect) {
+    if (this.isPlainConnect) {
       if (authority === undefined || !isAuthority(authority, true)) return 'HTTP_BAD_CONNECT_TARGET'
       this.target = authority
       this.path = ''
       if (this.contentLength > 0) return 'HTTP_CONNECT_WITH_BODY'
     }
     if (authority === undefined && host === undefined) return 'HTTP_MISSING_HOST'
-    if (authority !== undefined && !isPlainConnect && !isAuthority(authority, false)) return 'HTTP_BAD_HOST'
+    if (authority !== undefined && !this.isPlainConnect && !isAuthority(authority, false))
+      return 'HTTP_BAD_HOST'
     if (host === undefined) return ''
     if (!isAuthority(host, false)) return 'HTTP_BAD_HOST'
     // CONNECT may leave out the port in Host, as in HTTP/1.1.
     if (
-      isPlainConnect &&
+      this.isPlainConnect &&
       host.toLowerCase() === authority?.slice(0, authority.lastIndexOf(':')).toLowerCase()
     )
       return ''

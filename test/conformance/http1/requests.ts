@@ -108,6 +108,11 @@ const CONNECT: readonly RequestCase[] = [
   accepted('IPv6', 'CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n', { path: '' }),
   accepted('Host without the port', 'CONNECT a:443 HTTP/1.1\r\nHost: A\r\n\r\n', { path: '', host: 'a:443' }),
   accepted('IPv6, Host without the port', 'CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]\r\n\r\n', { path: '' }),
+  refused(
+    'no rule allows it',
+    'CONNECT deny:443 HTTP/1.1\r\nHost: deny:443\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n',
+    'HTTP_CONNECT_NOT_ALLOWED',
+  ),
   refused('other port in Host', 'CONNECT a:443 HTTP/1.1\r\nHost: a:80\r\n\r\n', 'HTTP_HOST_MISMATCH'),
   refused('origin-form', 'CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP_BAD_CONNECT_TARGET'),
   refused('without port', 'CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP_BAD_CONNECT_TARGET'),

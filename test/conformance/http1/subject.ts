@@ -17,7 +17,9 @@ export const HEAD_DENIAL = DENIAL.slice(0, -DENIED_BODY.length)
 /** More than a head or a trailer section is never retained. */
 export const MAX_RETAINED_BYTES = 64 * 1024
 
-export const denyByPath: HttpJudge = (request) => (request.path.startsWith('/deny') ? DENIED : ALLOWED)
+/** By host where there is no path: CONNECT. */
+export const denyByPath: HttpJudge = ({ path, host }) =>
+  path.startsWith('/deny') || (path === '' && host.startsWith('deny')) ? DENIED : ALLOWED
 
 export interface Http1Subject extends Subject {
   readonly observed: HttpExchange[]
@@ -43,11 +45,11 @@ export function http1(
 /** What the judge was shown, copied. */
 export type SeenRequest = Pick<HttpRequest, 'method' | 'target' | 'path' | 'host'>
 
-/** A judge that allows everything and notes what it saw. */
+/** A judge that notes what it saw, and allows everything but CONNECT to hosts that begin with deny. */
 export function watching(seen: SeenRequest[]): SubjectFactory {
   return http1(({ method, target, path, host }) => {
     seen.push({ method, target, path, host })
-    return ALLOWED
+    return method === 'CONNECT' && host.startsWith('deny') ? DENIED : ALLOWED
   })
 }
 

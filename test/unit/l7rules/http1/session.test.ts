@@ -584,6 +584,31 @@ t.test('tunnels', async (t) => {
     ])
   })
 
+  t.test('not after CONNECT that is denied, and nothing else follows', async (t) => {
+    const connection = connect()
+    connection.send(
+      ORIGINAL,
+      `${request('/1')}CONNECT deny:1 HTTP/1.1\r\nHost: deny:1\r\n\r\n${request('/2')}`,
+    )
+    t.equal(upstream(connection), request('/1'))
+    t.equal(connection.errorCode, '', 'in its turn')
+    connection.send(REPLY, response('1'))
+    t.equal(downstream(connection), response('1') + refused('HTTP_CONNECT_NOT_ALLOWED'))
+    t.match(downstream(connection), /HTTP\/1.1 405 Method Not Allowed\r\n[^]*\r\nallow: \r\n/)
+    t.equal(connection.errorCode, 'HTTP_CONNECT_NOT_ALLOWED')
+    t.equal(upstream(connection), request('/1'))
+    t.match(connection.subject.observed, [
+      { path: '/1', status: 200, error: '' },
+      {
+        method: 'CONNECT',
+        host: 'deny:1',
+        status: 405,
+        error: 'HTTP_CONNECT_NOT_ALLOWED',
+        verdict: { allowed: false },
+      },
+    ])
+  })
+
   t.test('not after CONNECT that the server refuses', async (t) => {
     const connection = connect()
     connection.send(ORIGINAL, `CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n${request('/deny')}`)

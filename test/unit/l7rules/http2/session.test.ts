@@ -84,6 +84,30 @@ t.test('a denial answers, resets what is not ended, and leaves neighbours alone'
   t.equal(connection.streamCount, 2)
 })
 
+t.test('a denied CONNECT gets 405, an extended one 403', async (t) => {
+  const connection = new Http2Connection(denyByPath, [CLIENT_PREFACE, settings([8, 1])])
+  const target: Fields = [
+    [':method', 'CONNECT'],
+    [':authority', 'deny.example:80'],
+  ]
+  const webSocket: Fields = [...requestFields('/deny', [], 'CONNECT'), [':protocol', 'websocket']]
+  connection.client(headers(1, block(target), 0), headers(3, block(webSocket), 0))
+  connection.client(get(5, '/ok'))
+  t.same(shapes(connection.toServer()), [[HEADERS, 5]], 'the connection lives on')
+  const [plain, extended] = framesOf(connection.toClient()).filter(({ type }) => type === HEADERS)
+  t.match(Object.fromEntries(fieldsOf(plain!.payload)), { ':status': '405', allow: '' })
+  t.match(Object.fromEntries(fieldsOf(extended!.payload)), { ':status': '403' })
+  t.match(connection.records, [
+    {
+      method: 'CONNECT',
+      status: 405,
+      error: 'HTTP_CONNECT_NOT_ALLOWED',
+      verdict: { allowed: false, reason: 'NO_RULE_MATCHED' },
+    },
+    { method: 'GET', path: '/deny', status: 403, error: '' },
+  ])
+})
+
 t.test('gRPC is denied with trailers only', async (t) => {
   const connection = new Http2Connection()
   const grpc: Fields = [['content-type', 'application/grpc+proto']]
