@@ -206,18 +206,21 @@ class EnforcedConnection implements Listed {
   }
 
   openSession(steps: Steps): ProtocolParser {
-    const open = this.policy.kind === 'kafka' ? this.#openKafka : this.#openHttp
-    return this.#isOpaque ? new Observer(steps, (unheeded) => open(unheeded)) : open(steps)
+    return this.#isOpaque ? new Observer(steps, (unheeded) => this.#open(unheeded)) : this.#open(steps)
   }
 
-  readonly #openHttp = (steps: Steps): ProtocolParser => {
+  #open(steps: Steps): ProtocolParser {
+    return this.policy.kind === 'kafka' ? this.#openKafka(steps) : this.#openHttp(steps)
+  }
+
+  #openHttp(steps: Steps): ProtocolParser {
     const judge = (request: HttpRequest): Verdict => this.#judge(request)
     return this.#enforcer.openSession(steps, judge, (exchange) => {
       this.#onExchange(this.#isOpaque ? this.#observed(exchange, { status: 0, responseBytes: 0 }) : exchange)
     })
   }
 
-  readonly #openKafka = (steps: Steps): ProtocolParser => {
+  #openKafka(steps: Steps): ProtocolParser {
     const accepted = this.#accepted
     return new KafkaSession({
       steps,

@@ -55,6 +55,9 @@ const DISCARD = 5
 /** Request only: nothing is consumed any more, a refusal waits for its turn. */
 const STUCK = 6
 
+/** Stands for the body that has not come yet: most connections never see a chunk. Must not be fed. */
+const NO_CHUNKS = new ChunkedBody()
+
 export class Http1Session implements ProtocolParser {
   private readonly judge: HttpJudge
   private readonly onExchange: (exchange: HttpExchange) => void
@@ -64,8 +67,8 @@ export class Http1Session implements ProtocolParser {
   private readonly requestHead: RequestHead
   private readonly responseHead = new ResponseHead()
   private readonly exchanges = new Exchanges()
-  private readonly requestChunks = new ChunkedBody()
-  private readonly responseChunks = new ChunkedBody()
+  private requestChunks = NO_CHUNKS
+  private responseChunks = NO_CHUNKS
 
   private request = HEAD
   /** Of a LENGTH_BODY. */
@@ -226,7 +229,7 @@ export class Http1Session implements ProtocolParser {
     this.isSwallowing = !verdict.allowed
     if (isChunked) {
       this.request = CHUNKED_BODY
-      this.requestChunks.reset()
+      this.requestChunks = begun(this.requestChunks)
     } else {
       this.request = LENGTH_BODY
       this.requestRest = head.contentLength
@@ -408,7 +411,7 @@ export class Http1Session implements ProtocolParser {
       if (slot.isHead || status === 204 || status === 304) this.response = LENGTH_BODY
       else if (head.isChunked) {
         this.response = CHUNKED_BODY
-        this.responseChunks.reset()
+        this.responseChunks = begun(this.responseChunks)
       } else if (head.contentLength >= 0) {
         this.response = LENGTH_BODY
         this.responseRest = head.contentLength
@@ -572,4 +575,10 @@ export class Http1Session implements ProtocolParser {
     }
     this.steps.finish(direction)
   }
+}
+
+function begun(chunks: ChunkedBody): ChunkedBody {
+  if (chunks === NO_CHUNKS) return new ChunkedBody()
+  chunks.reset()
+  return chunks
 }
