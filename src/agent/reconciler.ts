@@ -39,6 +39,12 @@ export interface DesiredChange {
   readonly removePolicies?: readonly string[]
 }
 
+export interface ChangedDevices {
+  readonly indexes: ReadonlySet<number>
+  /** Where they are known: a new device is on no endpoint yet. */
+  readonly names?: ReadonlySet<string>
+}
+
 export interface ReconcilerOptions {
   readonly datapath: Datapath
   readonly allocator: IdentityAllocator
@@ -109,20 +115,45 @@ export class Reconciler {
     return applied
   }
 
-  /** Attach endpoints whose device has appeared or was replaced. `isThorough`: look for lost programs too. */
-  checkDevices(isThorough: boolean): void {
+  /** Attach endpoints whose device has appeared or was replaced. `changed`: look at endpoints on these alone. */
+  checkDevices(changed?: ChangedDevices): void {
+    const { datapath } = this.#options
     for (const endpoint of this.#endpoints.values()) {
-      if (endpoint.state === 'locked') continue
-      const { datapath, log } = this.#options
-      const isThere = isThorough ? datapath.isAttached(endpoint.id) : datapath.hasDevices(endpoint.id)
-      if (endpoint.state === 'ready' && isThere) continue
-      const before = endpoint.state
-      this.#attach(endpoint)
-      if (endpoint.state === 'ready') {
-        log.info({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'endpoint attached')
-      } else if (before === 'ready') {
-        log.warn({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'device gone')
-      }
+      if (changed !== undefined && !this.#isOn(endpoint, changed)) continue
+      if (endpoint.state !== 'waiting-for-device' && datapath.hasDevices(endpoint.id)) continue
+      this.#reattach(endpoint)
+    }
+  }
+
+  /**
+   * Put back programs of endpoints that somebody took off, or that lead to a device that is gone. `changed`: look at
+   * endpoints on these alone. @returns endpoints that were open, as people call them
+   */
+  restorePrograms(changed?: ChangedDevices): string[] {
+    const { datapath } = this.#options
+    return [...this.#endpoints.values()].flatMap((endpoint) => {
+      if (changed !== undefined && !this.#isOn(endpoint, changed)) return []
+      // A locked one has programs, too: they are what closes it.
+      if (endpoint.state === 'waiting-for-device' || datapath.isAttached(endpoint.id)) return []
+      const wasOpen = datapath.lacksPrograms(endpoint.id)
+      this.#reattach(endpoint)
+      return wasOpen ? [keyOf(endpoint.spec)] : []
+    })
+  }
+
+  /** Asks no kernel: of a thousand endpoints, each may be told of by a notification of its own. */
+  #isOn({ id, spec }: Managed, { indexes, names }: ChangedDevices): boolean {
+    return spec.devices.some((device) => names?.has(device)) || this.#options.datapath.isOnDevice(id, indexes)
+  }
+
+  #reattach(endpoint: Managed): void {
+    const { log } = this.#options
+    const before = endpoint.state
+    this.#attach(endpoint)
+    if (endpoint.state === 'ready') {
+      log.info({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'endpoint attached')
+    } else if (before === 'ready') {
+      log.warn({ endpoint: keyOf(endpoint.spec), devices: endpoint.spec.devices }, 'device gone')
     }
   }
 
@@ -316,7 +347,8 @@ export class Reconciler {
       if (!isMissing && endpoint.message !== errorMessage(error)) {
         log.error({ endpoint: keyOf(spec), error: errorMessage(error) }, 'endpoint not attached')
       }
-      if (endpoint.state !== 'locked') endpoint.state = 'waiting-for-device'
+      if (endpoint.state === 'locked') return
+      endpoint.state = 'waiting-for-device'
       endpoint.message = errorMessage(error)
     }
   }

@@ -1,24 +1,25 @@
-// What the agent does by itself while it runs: attach to devices as they come, follow the addresses of the
-// node, pass on what the kernel reports.
+// What the agent does by itself while it runs: attach to devices as they come, put back what others take away, follow
+// the addresses of the node, pass on what the kernel reports.
 import { asEndpointId } from '../lib/brands.ts'
 import { errorMessage } from '../lib/errors.ts'
 import type { FlowEndpoint } from '../lib/flow.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
-import { LinkWatch } from '../redirect/link-watch.ts'
+import { KernelWatch } from '../redirect/kernel-watch.ts'
 import type { FlowLog } from './flow-log.ts'
 import { kernelFlow, type FlowContext } from './kernel-flows.ts'
+import { Mender } from './mending.ts'
 import type { Reconciler } from './reconciler.ts'
 
 const EVENTS_INTERVAL_MS = 50
-/** For what no event tells: programs that somebody took away, events that were lost. */
+/** For what no notification tells: settings of the machine, and programs that somebody replaced. */
 const THOROUGH_INTERVAL_MS = 5000
 
 export interface UpkeepOptions {
   readonly datapath: Datapath
   readonly reconciler: Reconciler
   readonly flows: FlowLog
-  /** Network devices or addresses have changed. */
+  /** Network devices have changed. */
   readonly onLinks: () => void
   readonly log: Logger
 }
@@ -26,13 +27,22 @@ export interface UpkeepOptions {
 /** @returns how to end it */
 export function startUpkeep(options: UpkeepOptions): () => void {
   const { datapath, reconciler, log } = options
-  const links = new LinkWatch(
+  const mender = new Mender({
+    datapath,
+    reconciler,
+    log,
+    guard: (work) => guarded(options, 'putting back what somebody took away failed', work)(),
+  })
+  const watch = new KernelWatch((changes) => {
     guarded(options, 'following devices and addresses failed', () => {
-      reconciler.checkDevices(false)
-      reconciler.checkHostAddresses()
-      options.onLinks()
-    }),
-  )
+      const { links, hasAddresses, isIncomplete } = changes
+      if (isIncomplete) reconciler.checkDevices()
+      else if (links.indexes.size > 0) reconciler.checkDevices(links)
+      if (hasAddresses || isIncomplete) reconciler.checkHostAddresses()
+      if (links.indexes.size > 0 || isIncomplete) options.onLinks()
+    })()
+    guarded(options, 'putting back what somebody took away failed', () => mender.follow(changes))()
+  })
   const timers = [
     setInterval(
       guarded(options, 'reading events failed', () => reportDrops(options)),
@@ -40,16 +50,17 @@ export function startUpkeep(options: UpkeepOptions): () => void {
     ),
     setInterval(
       guarded(options, 'checking programs failed', () => {
-        const missing = datapath.maintain()
-        if (missing.length > 0) log.warn({ missing }, 'put back what somebody took away')
-        reconciler.checkDevices(true)
+        watch.deliver()
+        mender.look()
+        reconciler.checkDevices()
         reconciler.checkHostAddresses()
       }),
       THOROUGH_INTERVAL_MS,
     ),
   ]
   return () => {
-    links.close()
+    watch.close()
+    mender.close()
     for (const timer of timers) clearInterval(timer)
   }
 }

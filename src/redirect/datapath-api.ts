@@ -61,12 +61,18 @@ export interface Datapath {
   /** Whether the devices of `setEndpoint` are still the same, and as much ports of bridges as then. Cheap. */
   hasDevices(id: EndpointId): boolean
   /**
-   * Follow what others have set up meanwhile: NAT, and put back what they took away. To be called every few seconds.
+   * Follow what others have set up meanwhile: NAT, and put back what they took away. Costs some processes.
    * @returns what was missing
    */
   maintain(): readonly string[]
+  /** Index of the device that steered packets go round through. */
+  readonly steeringDevice: number
   /** Whether the programs of `setEndpoint` are still on those devices. */
   isAttached(id: EndpointId): boolean
+  /** Whether a device that `setEndpoint` found had one of these indexes. Asks nobody. */
+  isOnDevice(id: EndpointId, indexes: ReadonlySet<number>): boolean
+  /** Whether somebody took programs of `setEndpoint` off a device that is still there: the endpoint is open. */
+  lacksPrograms(id: EndpointId): boolean
   /** Take our programs off a device that no endpoint has any more. It may be gone. */
   detach(device: string): void
   /** Forget addresses, remove the policy map. Its devices are to be detached before. */

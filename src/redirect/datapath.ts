@@ -51,7 +51,7 @@ import {
   removePortGate,
 } from './port-gate.ts'
 import { checkRequirements } from './requirements.ts'
-import { ensureSteering, mendSteering, REDIRECT_DEVICE, type Steering } from './steering.ts'
+import { ensureSteering, mendSteering, type Steering } from './steering.ts'
 import { redirectByNumber, type Redirect } from './redirect.ts'
 import { attachedProgram, attachTc, interfaceIndex } from './tc.ts'
 
@@ -248,15 +248,29 @@ class KernelDatapath implements Datapath {
   }
 
   maintain(): readonly string[] {
-    if (this.elsewhere !== undefined && !hasPortGate()) installPortGate(this.elsewhere)
+    const isGateMissing = this.elsewhere !== undefined && !hasPortGate()
+    if (isGateMissing) installPortGate(this.elsewhere ?? [])
     if (this.netfilter === 'untracked' && isTracking())
       this.netfilter = ensureNetfilter(true, this.redirect.usesTproxy)
-    const { paths, redirect, redirectIfindex, netfilter } = this
-    const missing = mendSteering(paths, redirect, { redirectIfindex, netfilter })
-    this.redirectIfindex = interfaceIndex(REDIRECT_DEVICE)
+    const { paths, redirect, redirectIfindex: before, netfilter } = this
+    const { missing, redirectIfindex } = mendSteering(paths, redirect, { redirectIfindex: before, netfilter })
+    this.redirectIfindex = redirectIfindex
     // Programs know the device by its number.
-    if (this.redirectIfindex !== redirectIfindex) for (const id of this.attached.keys()) this.outdated.add(id)
-    return missing
+    if (redirectIfindex !== before) for (const id of this.attached.keys()) this.outdated.add(id)
+    return isGateMissing ? [...missing, 'rules that close unknown ports'] : missing
+  }
+
+  get steeringDevice(): number {
+    return this.redirectIfindex
+  }
+
+  isOnDevice(id: EndpointId, indexes: ReadonlySet<number>): boolean {
+    return this.attached.get(id)?.some(({ ifindex }) => indexes.has(ifindex)) ?? false
+  }
+
+  lacksPrograms(id: EndpointId): boolean {
+    const devices = this.attached.get(id) ?? []
+    return this.hasDevices(id) && !devices.every(({ ifindex }) => hasPrograms(ifindex))
   }
 
   isAttached(id: EndpointId): boolean {

@@ -11,12 +11,13 @@ const SYSCTL = 'ipv4/tcp_early_demux'
 /** Holds what was set before us. */
 const RECORD = 'tcp_early_demux'
 
-/** The former value is written down first, for `cleanup`. */
-export function disableEarlyDemux(stateDir: string): void {
+/** The former value is written down first, for `cleanup`. @returns true when it was on */
+export function disableEarlyDemux(stateDir: string): boolean {
   const value = readSysctl(SYSCTL)
-  if (value === undefined || value === '0') return
+  if (value === undefined || value === '0') return false
   writeFileSync(join(stateDir, RECORD), value, { mode: 0o600 })
   writeSysctl(SYSCTL, '0')
+  return true
 }
 
 /** Nothing to do when it was off before us. */

@@ -9,6 +9,8 @@ const RTM_SETLINK = 19
 const RTM_GETNSID = 90
 const LINK_HEADER_BYTES = 16
 const NAMESPACE_HEADER_BYTES = 4
+/** Bit of ifi_flags. */
+const IFF_UP = 1
 const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
 const IFLA_LINK = 5
@@ -28,6 +30,8 @@ export interface Link {
   /** Of the bridge (bond, team, ...) that it is a port of; 0 = none. */
   readonly master: number
   readonly group: number
+  /** As configured, whatever its other end does. */
+  readonly isUp: boolean
   /** `02:42:ac:11:00:02`; '' when it has none. */
   readonly mac: string
   /** For a veth: where its other end is. */
@@ -93,6 +97,7 @@ function readLink({ body }: NetlinkMessage): Link {
     name: name.slice(0, name.indexOf('\0')),
     master: number(IFLA_MASTER) ?? 0,
     group: number(IFLA_GROUP) ?? 0,
+    isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
     mac: [...(attributes.get(IFLA_ADDRESS) ?? [])]
       .map((byte) => byte.toString(16).padStart(2, '0'))
       .join(':'),

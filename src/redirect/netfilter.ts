@@ -4,7 +4,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { MARK_MASK, MARK_REPLY, MARK_TO_PROXY, PROXY_PORT } from './layouts.ts'
 
-const TABLE = 'inet weir'
+/** Of us, in each family where we have rules. */
+export const NETFILTER_TABLE = 'weir'
+const TABLE = `inet ${NETFILTER_TABLE}`
 const TRACKED_COUNT = '/proc/sys/net/netfilter/nf_conntrack_count'
 const LEGACY_TABLES = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']
 

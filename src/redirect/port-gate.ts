@@ -3,6 +3,7 @@
 // of devices, so that it goes with the device, and the rules stay the same whoever comes and goes.
 import { execFileSync } from 'node:child_process'
 import { errorMessage, WeirError } from '../lib/errors.ts'
+import { NETFILTER_TABLE } from './netfilter.ts'
 
 /** Group of devices on which our programs hang. */
 export const JUDGED_GROUP = 30_565
@@ -10,7 +11,7 @@ export const JUDGED_GROUP = 30_565
 /** Engines and other software that connects namespaces name the ports of containers so. Those alone are closed. */
 export const CONTAINER_PORT_PREFIX = 'veth'
 
-const TABLE = 'bridge weir'
+const TABLE = `bridge ${NETFILTER_TABLE}`
 /** Before whatever others do there, bridged packets shown to iptables included. */
 const PRIORITY = -400
 const SENDER = 'unknown_sender'

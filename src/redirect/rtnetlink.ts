@@ -87,7 +87,7 @@ function exchange<T>(
     return read(() => {
       const length = receive(fd, buffer, buffer.length, 0)
       if (length < 0) throw kernelError('read rtnetlink', lastErrno())
-      return decode(Buffer.from(buffer.subarray(0, length)))
+      return decodeMessages(Buffer.from(buffer.subarray(0, length)))
     })
   } finally {
     close(fd)
@@ -111,7 +111,8 @@ function attribute(type: number, value: Buffer): Buffer {
   return bytes
 }
 
-function decode(bytes: Buffer): NetlinkMessage[] {
+/** All that one read has brought. The last one may be cut off. */
+export function decodeMessages(bytes: Buffer): NetlinkMessage[] {
   const messages: NetlinkMessage[] = []
   let offset = 0
   while (offset + HEADER_BYTES <= bytes.length) {

@@ -19,7 +19,8 @@ import {
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
 import type { Redirect } from './redirect.ts'
 import { writeSysctl } from './sysctl.ts'
-import { attachTc, ensureClsact, interfaceIndex } from './tc.ts'
+import { findLink } from './links.ts'
+import { attachedProgram, attachTc, ensureClsact, interfaceIndex } from './tc.ts'
 
 /** One end of a private veth pair; packets from veth egress hooks come in again here. */
 export const REDIRECT_DEVICE = 'weir0'
@@ -63,14 +64,21 @@ export function ensureSteering({ bpffsDir, stateDir }: InstancePaths, redirect: 
 
 /**
  * Put back the device and the routing that somebody took away: systemd-networkd, for one, removes rules that it does
- * not know. Without them steered ports are closed. @returns what was missing
+ * not know. Without them steered ports are closed. @returns what was missing, and the index of weir0
  */
-export function mendSteering({ bpffsDir }: InstancePaths, redirect: Redirect, steering: Steering): string[] {
+export function mendSteering(
+  { bpffsDir, stateDir }: InstancePaths,
+  redirect: Redirect,
+  steering: Steering,
+): { readonly missing: string[]; readonly redirectIfindex: number } {
   const missing: string[] = []
-  if (interfaceIndex(REDIRECT_DEVICE) !== steering.redirectIfindex) {
-    missing.push(`device ${REDIRECT_DEVICE}`)
-    ensureRedirectDevice(bpffsDir, redirect)
+  let { redirectIfindex } = steering
+  const lost = lostOfRedirectDevice(steering)
+  if (lost !== undefined) {
+    missing.push(lost)
+    redirectIfindex = ensureRedirectDevice(bpffsDir, redirect)
   }
+  if (disableEarlyDemux(stateDir)) missing.push('tcp_early_demux = 0')
   for (const family of enabledFamilies()) {
     if (hasPolicyRouting(family)) continue
     missing.push(`rules and routes of ${family === '-4' ? 'IPv4' : 'IPv6'}`)
@@ -80,7 +88,14 @@ export function mendSteering({ bpffsDir }: InstancePaths, redirect: Redirect, st
     missing.push('netfilter rules')
     ensureNetfilter(steering.netfilter === 'untranslated', redirect.usesTproxy)
   }
-  return missing
+  return { missing, redirectIfindex }
+}
+
+function lostOfRedirectDevice({ redirectIfindex }: Steering): string | undefined {
+  if (interfaceIndex(REDIRECT_DEVICE) !== redirectIfindex) return `device ${REDIRECT_DEVICE}`
+  if (findLink(redirectIfindex)?.isUp !== true) return `device ${REDIRECT_DEVICE}, which was down`
+  if (attachedProgram(redirectIfindex, 'ingress') === undefined) return `program of ${REDIRECT_DEVICE}`
+  return undefined
 }
 
 /** Remove all of it; the link goes with the bpffs directory. */

@@ -21,6 +21,11 @@ export class FakeDatapath implements Datapath {
   readonly ipcache = new Map<string, Identity>()
   /** Names of the calls that changed something. */
   readonly calls: string[] = []
+  readonly steeringDevice = 0
+  /** Endpoints whose programs somebody took off. */
+  readonly bare = new Set<EndpointId>()
+  /** How often the kernel was asked whether an endpoint is attached. */
+  looks = 0
   onChange: () => void = () => {}
   readonly #policies = new Map<EndpointId, readonly PolicyMapEntry[]>()
   #revision = asRevision(0)
@@ -48,15 +53,27 @@ export class FakeDatapath implements Datapath {
   setEndpoint(endpoint: DatapathEndpoint): void {
     if (!this.#policies.has(endpoint.id)) this.#policies.set(endpoint.id, [])
     this.endpoints.set(endpoint.id, endpoint)
+    this.bare.delete(endpoint.id)
     this.#changed('setEndpoint')
   }
 
   hasDevices(id: EndpointId): boolean {
+    this.looks++
     return this.endpoints.has(id)
   }
 
   isAttached(id: EndpointId): boolean {
-    return this.endpoints.has(id)
+    this.looks++
+    return this.endpoints.has(id) && !this.bare.has(id)
+  }
+
+  /** A device is numbered as its endpoint. */
+  isOnDevice(id: EndpointId, indexes: ReadonlySet<number>): boolean {
+    return this.endpoints.has(id) && indexes.has(id)
+  }
+
+  lacksPrograms(id: EndpointId): boolean {
+    return this.bare.has(id)
   }
 
   detach(): void {}

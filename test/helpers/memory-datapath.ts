@@ -5,6 +5,7 @@ import type { Datapath } from '../../src/redirect/datapath-api.ts'
 
 export class MemoryDatapath implements Datapath {
   readonly maxPolicyEntries = 16_384
+  readonly steeringDevice = 0
   readonly #policies = new Map<EndpointId, Map<string, PolicyMapEntry>>()
   readonly #ipcache = new Map<string, Identity>()
   #revision = asRevision(0)
@@ -20,6 +21,12 @@ export class MemoryDatapath implements Datapath {
   }
   isAttached(): boolean {
     return true
+  }
+  isOnDevice(): boolean {
+    return false
+  }
+  lacksPrograms(): boolean {
+    return false
   }
   removeEndpoint(id: EndpointId): void {
     this.#policies.delete(id)

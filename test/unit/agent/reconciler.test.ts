@@ -232,7 +232,31 @@ t.test('an endpoint whose policy does not fit is locked, says so, and comes back
   const find = () => rig.reconciler.endpoints().find(({ spec: { name } }) => name === 'a')
   t.match(find(), { state: 'locked', message: /needs 18 entries, the limit is 16/ })
   t.strictSame(rig.datapath.listPolicy(find()!.id), [], 'all is denied')
+  rig.datapath.bare.add(find()!.id)
+  t.strictSame(rig.reconciler.restorePrograms(), ['n/a'], 'its programs are what closes it')
+  t.match(find(), { state: 'locked', message: /needs 18 entries/ })
   await rig.reconciler.apply({ setPolicies: parseGood(policyText({ ...server, ingress: [from('client')] })) })
   t.match(find(), { state: 'ready', message: '' })
   t.equal(rig.datapath.listPolicy(find()!.id).length, 2)
+})
+
+t.test('a thousand endpoints: a look at one device is a look at one endpoint', async (t) => {
+  const rig = new Rig(t.testdir())
+  const endpoints = Array.from({ length: 1_000 }, (_, i) => ({
+    ...spec(`e${i}`, { app: 'server' }),
+    addresses: [`10.2.${i >> 8}.${i & 255}`],
+  }))
+  await rig.reconciler.apply({ endpoints })
+  const { id } = rig.reconciler.endpoints()[500]!
+  const { name } = rig.reconciler.endpoint(id)!.spec
+  rig.datapath.looks = 0
+  rig.datapath.bare.add(id)
+  t.strictSame(rig.reconciler.restorePrograms({ indexes: new Set([id]) }), [`n/${name}`])
+  t.equal(rig.datapath.looks, 1)
+  t.strictSame(rig.reconciler.restorePrograms({ indexes: new Set([id]) }), [], 'once')
+
+  rig.datapath.looks = 0
+  rig.reconciler.checkDevices({ indexes: new Set(), names: new Set([`veth-${name}`]) })
+  rig.reconciler.checkDevices({ indexes: new Set([123_456]), names: new Set(['eth0']) })
+  t.equal(rig.datapath.looks, 1)
 })
