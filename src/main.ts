@@ -81,6 +81,7 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
   const { removeStateDirectory } = await import('./agent/state-directory.ts')
   const { Supervisor } = await import('./agent/supervisor.ts')
   const { removeDatapath } = await import('./redirect/cleanup.ts')
+  const { checkPinOwner } = await import('./redirect/pin-owner.ts')
   const { checkPrivileges } = await import('./redirect/requirements.ts')
   const paths = instancePaths(stateDir)
   checkPrivileges()
@@ -88,6 +89,7 @@ async function cleanup({ stateDir }: { readonly stateDir: string }): Promise<voi
   let unlockNetwork = (): void => {}
   try {
     unlockNetwork = await lockNetwork(paths.stateDir)
+    checkPinOwner(paths)
     const log = createLogger('cleanup', 'warn')
     // Workers of an agent that was killed: to a supervisor of none, all are too many.
     const supervisor = new Supervisor({ stateDir: paths.stateDir, workers: 0, command: () => [''], log })

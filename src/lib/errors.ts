@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   KERNEL_UNSUPPORTED: 'libbpf, bpffs or a kernel feature is missing.',
   KERNEL_CALL_FAILED: 'A system call or libbpf call failed.',
   LAYOUT_MISMATCH: 'Pinned maps were made by another version of Weir.',
+  PINNED_ELSEWHERE: 'Pinned maps belong to an agent of another network namespace.',
   DEVICE_MISSING: 'The device of an endpoint does not exist (yet).',
   POLICY_MAP_FULL: 'The policy map of an endpoint is full; the endpoint is closed.',
   MAP_FULL: 'A map shared by all endpoints is full.',

@@ -10,7 +10,7 @@ export interface InstancePaths {
   readonly stateDir: string
   /** gRPC socket of the agent: control plane for proxies, observe and CLI. Mode 0600. */
   readonly agentSocket: string
-  /** Pinned maps and links: /run/weir -> /sys/fs/bpf/weir, so that two instances never share a map. */
+  /** Pinned maps and links: /run/weir -> /sys/fs/bpf/weir, so that two instances do not share a map. */
   readonly bpffsDir: string
 }
 

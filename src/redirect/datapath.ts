@@ -40,6 +40,7 @@ import {
 } from './layouts.ts'
 import { findLink, setLinkGroup } from './links.ts'
 import { ensureNetfilter, isTracking, type NetfilterState } from './netfilter.ts'
+import { checkPinOwner, recordPinOwner } from './pin-owner.ts'
 import { PolicyMaps } from './policy-map.ts'
 import {
   changeElsewhere,
@@ -69,15 +70,17 @@ export interface DatapathOptions {
 
 /**
  * Load programs and maps, or take over those that an earlier instance left, and set up steering.
- * @throws WeirError NOT_PRIVILEGED, KERNEL_UNSUPPORTED, LAYOUT_MISMATCH, KERNEL_CALL_FAILED
+ * @throws WeirError NOT_PRIVILEGED, KERNEL_UNSUPPORTED, LAYOUT_MISMATCH, PINNED_ELSEWHERE, KERNEL_CALL_FAILED
  */
 export function openDatapath(options: DatapathOptions): Datapath {
   checkRequirements(options.paths.bpffsDir)
+  checkPinOwner(options.paths)
   checkRedirect(options)
   // Once for nobody: a kernel that refuses it must be found out before anything is said to be enforced.
   BpfObject.load('tc_endpoint', { bpffsDir: options.paths.bpffsDir }).close()
   if (options.closesUnknownPorts !== true) removePortGate()
   else checkPortGate()
+  recordPinOwner(options.paths)
   return new KernelDatapath(options, ensureSteering(options.paths, options.redirect))
 }
 

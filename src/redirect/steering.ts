@@ -17,6 +17,7 @@ import {
   type NetfilterState,
 } from './netfilter.ts'
 import { check, EINVAL, kernelError, lastErrno, libbpf, type Pointer } from './libbpf.ts'
+import { SK_LOOKUP_LINK } from './pin-owner.ts'
 import type { Redirect } from './redirect.ts'
 import { writeSysctl } from './sysctl.ts'
 import { findLink } from './links.ts'
@@ -37,7 +38,6 @@ const RULE_END = '72'
 export const RULE_PRIORITIES: readonly number[] = [RULE_SKIP_LOCAL, RULE_LOOKUP, RULE_END].map(Number)
 const FWMARK = `0x${MARK_TO_PROXY.toString(16)}/0x${MARK_MASK.toString(16)}`
 
-const SK_LOOKUP_LINK = 'link_sk_lookup'
 const FAMILIES = ['-4', '-6'] as const
 type Family = (typeof FAMILIES)[number]
 
