@@ -2,12 +2,16 @@
 
 const MIN_CAPACITY = 4096
 const EMPTY = Buffer.alloc(0)
+/** What most receivers leave of one read of many bytes fits. */
+const LARGE_CAPACITY = 256 * 1024
 /**
- * Buffers of the least capacity, to be used again. The first request of most connections waits in one for the server;
- * V8 answers 64 MiB of fresh ones with a full collection.
+ * Buffers to be used again. The first request of most connections waits in a small one for the server, and a stream
+ * to a slow receiver needs a large one again and again; V8 answers 64 MiB of fresh ones with a full collection.
  */
-const spares: Buffer[] = []
-const MAX_SPARES = 64
+const SPARES: ReadonlyMap<number, { readonly buffers: Buffer[]; readonly max: number }> = new Map([
+  [MIN_CAPACITY, { buffers: [], max: 64 }],
+  [LARGE_CAPACITY, { buffers: [], max: 16 }],
+])
 
 /** Holds no memory while empty. The exposed buffer may move with each `append`. */
 export class ByteQueue {
@@ -50,8 +54,7 @@ export class ByteQueue {
       let capacity = Math.max(MIN_CAPACITY, this.buffer.length * 2)
       while (capacity < needed) capacity *= 2
       // Not from Node's pool: a pooled slice would keep 8 KiB of strangers alive.
-      const larger =
-        (capacity === MIN_CAPACITY ? spares.pop() : undefined) ?? Buffer.allocUnsafeSlow(capacity)
+      const larger = SPARES.get(capacity)?.buffers.pop() ?? Buffer.allocUnsafeSlow(capacity)
       this.buffer.copy(larger, 0, this.start, this.end)
       spare(this.buffer)
       this.buffer = larger
@@ -62,7 +65,8 @@ export class ByteQueue {
 }
 
 function spare(buffer: Buffer): void {
-  if (buffer.length === MIN_CAPACITY && spares.length < MAX_SPARES) spares.push(buffer)
+  const spares = SPARES.get(buffer.length)
+  if (spares !== undefined && spares.buffers.length < spares.max) spares.buffers.push(buffer)
 }
 
 /** Stands for a queue that nothing was ever put into: most never see a byte. Must not be appended to. */

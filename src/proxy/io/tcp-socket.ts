@@ -31,7 +31,7 @@ import {
 
 /** After so many reads other sockets get their turn. */
 const MAX_READS = 16
-const RECEIVE_BYTES = 64 * 1024
+const RECEIVE_BYTES = 256 * 1024
 const SOCKET_EVENTS = EPOLLIN + EPOLLOUT + EPOLLPRI + EPOLLRDHUP + EPOLLET
 
 // One buffer for all sockets: bytes are parsed and sent on from it before the next read.
