@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { CASES } from './cases.ts'
 
-export const PROXIES = ['direct', 'weir', 'weir-nolog'] as const
+export const PROXIES = ['direct', 'haproxy-tcp', 'weir', 'weir-nolog'] as const
 export type Proxy = (typeof PROXIES)[number]
 
 export const USAGE = `usage: npm run bench -- --only kafka [--quick] [--case NAME]... [--proxy NAME]... [--rounds N] [--seconds N]

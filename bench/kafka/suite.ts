@@ -1,10 +1,12 @@
 // Every case through every proxy, in turn, in several rounds.
 import { cpuMicrosOf, rssBytesOf, systemCpuMicros } from '../e2e/process-stats.ts'
 import { type Measured } from '../e2e/statistics.ts'
-import { launchWeir, type RunningWeir } from '../e2e/variants/weir.ts'
+import { launchWeir } from '../e2e/variants/weir.ts'
 import { packageRoot } from '../../src/lib/paths.ts'
 import { KAFKA_PORT } from '../../test/helpers/kafka-broker.ts'
 import { createTopics, deleteTopics } from '../../test/helpers/kafkajs.ts'
+import { type RunningProxy } from './running-proxy.ts'
+import { haproxyAddress, startHaproxyTcp } from './haproxy.ts'
 import { type Case, CASES, recordsOf } from './cases.ts'
 import { applyLoad, produce } from './load.ts'
 import { type Options, PROXIES, type Proxy } from './options.ts'
@@ -25,7 +27,7 @@ interface Variant {
   readonly name: Proxy
   readonly stage: Stage
   /** undefined: the kernel forwards. */
-  readonly weir: RunningWeir | undefined
+  readonly proxy: RunningProxy | undefined
 }
 
 /** Rules as an operator would write them. */
@@ -80,7 +82,7 @@ export async function runSuite(
       }
     }
   } finally {
-    await Promise.all(variants.map(async ({ weir }) => weir?.stop()))
+    await Promise.all(variants.map(async ({ proxy }) => proxy?.stop()))
     endAll()
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, endNow)
   }
@@ -90,13 +92,14 @@ export async function runSuite(
 }
 
 async function startVariant(name: Proxy, { nodeFlags }: Options): Promise<Variant> {
-  const stage = await Stage.make(name)
+  const stage = await Stage.make(name, name === 'haproxy-tcp' ? haproxyAddress : undefined)
   try {
-    if (name === 'direct') return { name, stage, weir: undefined }
+    if (name === 'direct') return { name, stage, proxy: undefined }
+    if (name === 'haproxy-tcp') return { name, stage, proxy: await startHaproxyTcp(stage.node, stage.server) }
     const ports = [{ ports: [{ port: String(KAFKA_PORT), protocol: 'TCP' }], rules: { kafka: RULES } }]
     const hasAccessLog = name === 'weir'
-    const weir = await launchWeir(stage, { name, root: packageRoot(), hasAccessLog, nodeFlags, ports })
-    return { name, stage, weir }
+    const proxy = await launchWeir(stage, { name, root: packageRoot(), hasAccessLog, nodeFlags, ports })
+    return { name, stage, proxy }
   } catch (error) {
     stage.destroy()
     throw error
@@ -115,13 +118,13 @@ async function fillTopic({ broker, server, node }: Stage, test: Case, records: n
   await produce(server, test, { server: broker.servers[0], topic, records, workDir: node.workDir })
 }
 
-async function measure({ stage, weir }: Variant, test: Case, records: number): Promise<Sample> {
+async function measure({ stage, proxy }: Variant, test: Case, records: number): Promise<Sample> {
   const { broker, client } = stage
   const isProduced = test.does === 'produce'
   const topic = topicOf(isProduced ? 'produce' : test.name)
-  const load = { server: broker.servers[0], topic, records, workDir: stage.node.workDir }
+  const load = { server: stage.address, topic, records, workDir: stage.node.workDir }
   if (isProduced) await createTopics(broker, { [topic]: 1 })
-  const pid = weir?.worker
+  const pid = proxy?.worker
   const cpuBefore = pid === undefined ? 0 : cpuMicrosOf(pid)
   const brokerBefore = cpuMicrosOf(broker.pid)
   const systemBefore = systemCpuMicros()
@@ -131,7 +134,7 @@ async function measure({ stage, weir }: Variant, test: Case, records: number): P
   const cpu = pid === undefined ? null : (cpuMicrosOf(pid) - cpuBefore) / megabytes
   const brokerCpu = cpuMicrosOf(broker.pid) - brokerBefore
   if (isProduced) await deleteTopics(broker, [topic])
-  weir?.tidy()
+  proxy?.tidy()
   return {
     mbPerSecond: megabytes / result.seconds,
     cpuUsPerMb: cpu,
