@@ -23,6 +23,7 @@ import { FileIdentityStore } from './identity-store.ts'
 import { lockInstance } from './instance-lock.ts'
 import { lockNetwork } from './network-lock.ts'
 import { PolicyFolder } from './policy-folder.ts'
+import { unreadText } from './policy-subfolders.ts'
 import { PolicyStore } from './policy-store.ts'
 import { Reconciler } from './reconciler.ts'
 import { startRpcServer } from './rpc-server.ts'
@@ -95,6 +96,9 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   const tls = options.listen === undefined ? undefined : readTlsFiles(options.listen.tls)
   const folder = await PolicyFolder.open(options.policiesDir, { parse, inForce: policyStore.load(parse) })
   closers.push(() => folder.close())
+  const warnOfUnread = unreadWarner(folder, log)
+  warnOfUnread()
+  folder.onChange(warnOfUnread)
   let follow = (): void => {}
   const { endpointsFile, dockerSocket } = options
   const endpoints = await EndpointSources.open({ endpointsFile, dockerSocket, log, onChange: () => follow() })
@@ -155,7 +159,10 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     policySources: () => folder.sources,
     workersWanted: options.workers?.count,
     trace: options.trace,
-    failures: () => [sources.failure, folder.error].filter((failure) => failure !== undefined),
+    failures: () => [
+      ...[sources.failure, folder.error].filter((failure) => failure !== undefined),
+      ...folder.unreadSubfolders.map(unreadText),
+    ],
   })
   const server = await startRpcServer(paths.agentSocket, {
     control: control.handlers,
@@ -193,6 +200,17 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
   void reportReady(control, reconciler, options, () => isStopping)
 
   await stopped
+}
+
+/** Once for each; `weir status` goes on saying it. */
+function unreadWarner(folder: PolicyFolder, log: Logger): () => void {
+  const told = new Set<string>()
+  return () => {
+    for (const text of folder.unreadSubfolders.map(unreadText)) {
+      if (!told.has(text)) log.warn({ code: 'POLICY_NOT_READ', error: text }, 'policies not read')
+      told.add(text)
+    }
+  }
 }
 
 /** "ready" is for people and for tests: enforcement is live, and so are the workers that were asked for. */

@@ -6,6 +6,7 @@ import type { ParsedPolicies } from '../policy/parse.ts'
 import type { ParsedPolicy } from '../policy/rule-model.ts'
 import { FileWatch } from './file-watch.ts'
 import { readTextFile } from './text-file.ts'
+import { isPolicyFile, type UnreadSubfolder, unreadSubfolders } from './policy-subfolders.ts'
 import { PolicySources, type PolicyFile, type PolicySource } from './policy-sources.ts'
 
 export type { PolicySource, PolicySourceState } from './policy-sources.ts'
@@ -24,6 +25,7 @@ export class PolicyFolder {
   readonly #listeners = new Set<() => void>()
   readonly #watch: FileWatch
   #error: string | undefined
+  #unread: readonly UnreadSubfolder[] = []
 
   /**
    * Read the folder and go on watching it.
@@ -34,7 +36,9 @@ export class PolicyFolder {
     // Before reading: a change in between is then seen as one.
     const signature = await folderSignature(path)
     sources.update(await readFolder(path))
-    return new PolicyFolder(path, sources, signature, options)
+    const folder = new PolicyFolder(path, sources, signature, options)
+    folder.#unread = await unreadSubfolders(path)
+    return folder
   }
 
   private constructor(path: string, sources: PolicySources, signature: string, options: PolicyFolderOptions) {
@@ -67,6 +71,11 @@ export class PolicyFolder {
     return this.#error
   }
 
+  /** Folders inside of it with what look like policies. */
+  get unreadSubfolders(): readonly UnreadSubfolder[] {
+    return this.#unread
+  }
+
   /** Called after each change of the files. Returns how to unsubscribe. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
@@ -85,13 +94,9 @@ export class PolicyFolder {
     } catch (thrown) {
       this.#error = errorMessage(thrown)
     }
+    this.#unread = await unreadSubfolders(this.#path)
     for (const listener of this.#listeners) listener()
   }
-}
-
-/** Hidden files are temporary ones of editors, or the real files behind the links of a ConfigMap. */
-function isPolicyFile(name: string): boolean {
-  return /\.ya?ml$/.test(name) && !/^[.#]/.test(name)
 }
 
 async function listFolder(path: string): Promise<string[]> {
@@ -144,7 +149,8 @@ async function folderSignature(path: string): Promise<string> {
   try {
     const names = await listFolder(path)
     const lines = names.map(async (name) => `${name} ${await fileSignature(join(path, name))}`)
-    return (await Promise.all(lines)).join('\n')
+    const unread = (await unreadSubfolders(path)).map(({ name, example }) => `${name}/${example}`)
+    return [...(await Promise.all(lines)), ...unread].join('\n')
   } catch (error) {
     return errorMessage(error)
   }

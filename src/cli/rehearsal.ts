@@ -20,6 +20,8 @@ export interface ValidationReport {
   readonly files: number
   readonly policies: readonly string[]
   readonly problems: readonly ReportedProblem[]
+  /** Of what is admitted. */
+  readonly warnings: readonly { readonly code: string; readonly text: string }[]
 }
 
 export interface SuiteReport {

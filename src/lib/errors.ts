@@ -6,6 +6,7 @@ export const ERROR_CODES = {
   ENDPOINTS_INVALID: 'The endpoints file is broken; the last good version stays in force.',
   POLICY_INVALID:
     'A policy document is broken or uses an unsupported field; its last good version stays in force.',
+  POLICY_NOT_READ: 'A subfolder of the policies folder holds policies; subfolders are not read.',
   REGEX_INVALID: 'A regular expression of a rule is not valid RE2 or is too large.',
   NOT_PRIVILEGED: 'The process lacks root or a capability.',
   KERNEL_UNSUPPORTED: 'libbpf, bpffs or a kernel feature is missing.',

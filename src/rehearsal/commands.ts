@@ -2,6 +2,7 @@
 import type { TraceRequest__Output } from '../gen/weir/v1/TraceRequest.ts'
 import type { TraceResponse__Output } from '../gen/weir/v1/TraceResponse.ts'
 import { WeirError } from '../lib/errors.ts'
+import { unreadText } from '../agent/policy-subfolders.ts'
 import { formatProblems } from '../policy/problem.ts'
 import { trace } from '../trace/trace.ts'
 import { loadEndpoints, loadPolicies } from './load.ts'
@@ -11,8 +12,13 @@ import { rehearse } from './world.ts'
 
 /** @throws WeirError CONFIG_INVALID for paths that cannot be read at all */
 export async function validatePolicies(paths: readonly string[]): Promise<ValidationReport> {
-  const { policies, problems, files } = await loadPolicies(paths)
-  return { files, policies: policies.map(({ key }) => key).sort(), problems: reported(problems) }
+  const { policies, problems, files, unread } = await loadPolicies(paths)
+  return {
+    files,
+    policies: policies.map(({ key }) => key).sort(),
+    problems: reported(problems),
+    warnings: unread.map((one) => ({ code: 'POLICY_NOT_READ', text: unreadText(one) })),
+  }
 }
 
 /** @throws WeirError ENDPOINTS_INVALID or POLICY_INVALID naming every problem, or what `trace` throws */

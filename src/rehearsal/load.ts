@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { parseEndpoints, type EndpointSpec } from '../agent/endpoints-document.ts'
 import { readFolder, readPolicyFile } from '../agent/policy-folder.ts'
+import { unreadSubfolders, type UnreadSubfolder } from '../agent/policy-subfolders.ts'
 import type { PolicyFile } from '../agent/policy-sources.ts'
 import { readTextFile } from '../agent/text-file.ts'
 import { ADMISSION } from '../l7rules/admission.ts'
@@ -17,6 +18,7 @@ export interface LoadedPolicies {
   readonly problems: readonly Problem[]
   /** How many were read. */
   readonly files: number
+  readonly unread: readonly UnreadSubfolder[]
 }
 
 /**
@@ -25,15 +27,19 @@ export interface LoadedPolicies {
  */
 export async function loadPolicies(paths: readonly string[]): Promise<LoadedPolicies> {
   const files = new Map<string, PolicyFile>()
-  for (const path of paths) for (const [file, content] of await readPath(path)) files.set(file, content)
+  const unread: UnreadSubfolder[] = []
+  for (const path of paths) {
+    for (const [file, content] of await readPath(path)) files.set(file, content)
+    unread.push(...(await unreadSubfolders(path)))
+  }
   const parsed = [...files].map(([file, content]) => parseFile(relative('', file) || file, content))
-  return { ...joinPolicies(parsed), files: files.size }
+  return { ...joinPolicies(parsed), files: files.size, unread }
 }
 
 /** Two policies of one name are a problem of the later one. */
 export function joinPolicies(
   parsed: readonly Pick<ParsedPolicies, 'policies' | 'problems'>[],
-): Omit<LoadedPolicies, 'files'> {
+): Omit<LoadedPolicies, 'files' | 'unread'> {
   const policies = new Map<string, ParsedPolicy>()
   const problems: Problem[] = []
   for (const file of parsed) {

@@ -219,3 +219,15 @@ t.test('selectors, identities and addresses', async (t) => {
   t.match(await weir('bpf', 'policy', 'get', 'prod/api'), /prod\/api/)
   t.match(await weir('bpf', 'policy', 'get', 'nobody'), /NOT_FOUND/)
 })
+
+t.test('validate warns of policies that are not read, which is no failure', async (t) => {
+  const dir = t.testdir({ 'api.yaml': POLICY, team: { 'b.yaml': POLICY } })
+  const text = await weir(['policy', 'validate', dir])
+  t.match(
+    text,
+    /^warning: POLICY_NOT_READ: policies folder .*: the subfolder "team" holds "b.yaml", and subfolders are/,
+  )
+  t.match(text, /\nok: 1 policy in 1 file\n$/)
+  const json = JSON.parse(await weir(['policy', 'validate', dir, '-o', 'json'])) as unknown
+  t.match(json, { problems: [], warnings: [{ code: 'POLICY_NOT_READ', text: /^policies folder / }] })
+})

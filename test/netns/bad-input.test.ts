@@ -1,5 +1,5 @@
 // What is wrong with files, machine or traffic: said clearly, with place and mend, and never a hole in the gate.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { inForce, startCluster } from '../helpers/cluster.ts'
@@ -92,6 +92,27 @@ if (canRunPrivileged(t)) {
         await isEnforced(t)
       })
     }
+
+    t.test('policies in a subfolder are not read: told once in the log, and by status', async (t) => {
+      const sub = join(weir.policiesDir, 'team-a')
+      const text = `policies folder ${weir.policiesDir}: the subfolder "team-a" holds "deep/p.yaml", and subfolders are not read; `
+      const problems = async (): Promise<string[]> => (await statusOf(weir)).problems
+      mkdirSync(join(sub, 'deep'), { recursive: true })
+      writeFileSync(join(sub, 'notes.txt'), '')
+      writeFileSync(join(sub, 'deep', 'p.yaml'), JSON.stringify(GOOD))
+      await waitFor(async () => (await problems()).some((problem) => problem.startsWith(text)), {
+        what: 'status to name the subfolder',
+      })
+      await inForce(weir, () => weir.writePolicy('server.yaml', GOOD))
+      await inForce(weir, () => weir.writePolicy('second.yaml', `# changed\n${JSON.stringify(OTHER)}`))
+      const told = weir.log.filter(({ msg }) => msg === 'policies not read')
+      t.equal(told.length, 1)
+      t.match(told[0], { level: 40, code: 'POLICY_NOT_READ' })
+      t.ok(String(told[0]?.['error']).startsWith(text))
+      await isEnforced(t)
+      rmSync(sub, { recursive: true })
+      await waitFor(async () => (await problems()).length === 0, { what: 'status to forget it' })
+    })
 
     t.test(
       'a file that never was good is rejected, others stay in force, and mending it helps',

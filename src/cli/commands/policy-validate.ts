@@ -26,9 +26,10 @@ export function addValidateCommand(policy: Command, rehearsal: Rehearsal, io: Cl
   })
 }
 
-export function formatReport({ files, policies, problems }: ValidationReport): string {
-  if (problems.length > 0) return problems.map(({ text }) => `${printable(text)}\n`).join('')
-  return `ok: ${counted(policies.length, 'policy', 'policies')} in ${counted(files, 'file')}\n`
+export function formatReport({ files, policies, problems, warnings }: ValidationReport): string {
+  const warned = warnings.map(({ code, text }) => `warning: ${code}: ${printable(text)}\n`).join('')
+  if (problems.length > 0) return warned + problems.map(({ text }) => `${printable(text)}\n`).join('')
+  return `${warned}ok: ${counted(policies.length, 'policy', 'policies')} in ${counted(files, 'file')}\n`
 }
 
 function counted(count: number, one: string, many = `${one}s`): string {

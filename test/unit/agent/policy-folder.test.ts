@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync }
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PolicyFolder } from '../../../src/agent/policy-folder.ts'
+import { unreadSubfolders } from '../../../src/agent/policy-subfolders.ts'
 import { parse, policyText } from '../../helpers/policy-world.ts'
 
 const good = (name: string, port = '80'): string =>
@@ -144,4 +145,38 @@ t.test('a missing folder is an error at the start', async (t) => {
     code: 'CONFIG_INVALID',
     message: /list policy folder .*none.*create the folder, or name another one with --policies/,
   })
+})
+
+t.test('subfolders that hold what look like policies', async (t) => {
+  const dir = t.testdir({
+    'a.yaml': good('p'),
+    'folder.yaml': { 'b.yaml': good('q') },
+    '..2026_data': { 'a.yaml': good('p') },
+    '.git': { 'config.yml': '' },
+    empty: {},
+    notes: { 'README.md': '', deep: { '.hidden.yaml': '' } },
+    team: { 'z.txt': '', deep: { deeper: { 'b.yml': good('b') } } },
+  })
+  symlinkSync('..2026_data', join(dir, '..data'))
+  symlinkSync('team/deep', join(dir, 'linked'))
+  symlinkSync('..', join(dir, 'notes', 'up'))
+  t.same(await unreadSubfolders(dir), [
+    { folder: dir, name: 'linked', example: 'deeper/b.yml' },
+    { folder: dir, name: 'team', example: 'deep/deeper/b.yml' },
+  ])
+  t.same(await unreadSubfolders(join(dir, 'a.yaml')), [])
+
+  const { folder, until } = await open(t, dir)
+  const names = (): string[] => folder.unreadSubfolders.map(({ name }) => name)
+  t.same(names(), ['linked', 'team'])
+  const isTold = new Promise<void>((resolve) => {
+    folder.onChange(() => {
+      if (names().join() === 'linked') resolve()
+    })
+  })
+  renameSync(join(dir, 'team'), join(dir, '.team'))
+  unlinkSync(join(dir, 'linked'))
+  symlinkSync('.team/deep', join(dir, 'linked'))
+  await isTold
+  await until('a.yaml n/p ok', 'folder.yaml  rejected')
 })
