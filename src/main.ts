@@ -45,6 +45,7 @@ async function startAgent(
   const { runAgent } = await import('./agent/agent.ts')
   const { ADMISSION } = await import('./l7rules/admission.ts')
   const { trace } = await import('./trace/trace.ts')
+  const { protocolConflicts } = await import('./l7rules/protocol-conflicts.ts')
   await runAgent({
     paths: instancePaths(options.stateDir),
     endpointsFile: options.endpointsFile,
@@ -54,6 +55,7 @@ async function startAgent(
     log: createLogger('agent', process.env['WEIR_LOG_LEVEL']),
     ...ADMISSION,
     trace,
+    protocolConflicts,
     ...(workers === undefined ? {} : { workers }),
     ...(options.listen === undefined ? {} : { listen: options.listen }),
     ...(options.policyMapEntries === undefined ? {} : { policyMapEntries: options.policyMapEntries }),

@@ -48,6 +48,7 @@ export interface AgentOptions {
   readonly validateHttpRule: (rule: HttpRule) => string | undefined
   /** Answers `weir policy trace`. */
   readonly trace: StateViewOptions['trace']
+  readonly protocolConflicts: StateViewOptions['protocolConflicts']
   readonly policyMapEntries?: number
   readonly redirect: RedirectMode
   /** Serve xDS to proxies on other machines, too; undefined = on the unix socket only. */
@@ -159,6 +160,7 @@ async function run(options: AgentOptions, closers: (() => unknown)[]): Promise<v
     policySources: () => folder.sources,
     workersWanted: options.workers?.count,
     trace: options.trace,
+    protocolConflicts: options.protocolConflicts,
     failures: () => [
       ...[sources.failure, folder.error].filter((failure) => failure !== undefined),
       ...folder.unreadSubfolders.map(unreadText),

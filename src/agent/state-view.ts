@@ -17,8 +17,10 @@ import { longestPrefix } from '../lib/longest-prefix.ts'
 import { protocolName } from '../lib/protocols.ts'
 import { NETWORK_POLICY_TYPE, shortType } from '../lib/rpc/discovery.ts'
 import { RESERVED_IDENTITIES } from '../policy/identity.ts'
+import type { NetworkPolicy } from '../policy/network-policy.ts'
 import type { PolicyMapEntry } from '../policy/policy-map.ts'
 import { portText } from '../policy/policy-map-text.ts'
+import { conflictTexts, type ProtocolConflict } from '../policy/protocol-conflict.ts'
 import type { TraceWorld } from '../policy/trace-world.ts'
 import type { Datapath } from '../redirect/datapath-api.ts'
 import type { Redirect } from '../redirect/redirect.ts'
@@ -45,6 +47,8 @@ export interface StateViewOptions {
   /** Workers that should be there; undefined = they are started by somebody else. */
   readonly workersWanted: number | undefined
   readonly trace: (request: TraceRequest__Output, world: TraceWorld) => TraceResponse__Output
+  /** Where rules for different protocols meet. */
+  readonly protocolConflicts: (policy: NetworkPolicy) => readonly ProtocolConflict[]
   /** Failures of the agent's own work that are not seen elsewhere. */
   readonly failures: () => readonly string[]
 }
@@ -134,8 +138,19 @@ export class StateView implements AgentState {
     for (const { name, file, state, error } of policySources()) {
       if (state !== 'ok') problems.push(`policy ${name === '' ? file : name} is ${state}: ${error}`)
     }
+    problems.push(...this.#conflicts())
     problems.push(...redirect.limits.map((limit) => `redirect ${redirect.mode}: ${limit}`))
     return problems
+  }
+
+  #conflicts(): string[] {
+    const { reconciler, protocolConflicts } = this.#options
+    return conflictTexts(
+      reconciler.endpoints().map(({ id, spec }) => {
+        const policy = reconciler.repository.endpointPolicy(id)?.networkPolicy
+        return [keyOf(spec), policy === undefined ? [] : protocolConflicts(policy)]
+      }),
+    )
   }
 
   /** Why no request could be judged. */

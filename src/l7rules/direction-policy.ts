@@ -95,7 +95,7 @@ function isFor({ proxyId = 0 }: PortRule, listener: number): boolean {
   return proxyId === 0 || proxyId === listener
 }
 
-function admits(rule: PortRule, peer: number): boolean {
+export function admits(rule: PortRule, peer: number): boolean {
   const identities = rule.remoteIdentities
   if (identities === undefined) return true
   let low = 0

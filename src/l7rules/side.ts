@@ -48,16 +48,33 @@ function compileBefore(direction: Direction, rules: readonly PortRule[], default
     : makeVerdict(false, rules[0]?.name ?? '', 'NO_RULE_MATCHED', direction)
   if (last.deny && rules.length === 1) return fixed(denied)
   const edits = rules.some(hasActions)
-  const plain = rules.find((rule) => !rule.deny && !looksAtRequests(rule))
+  const plain = plainAllow(rules)
   // Before a plain allow rules for requests change nothing: what they do not allow, it allows.
   if (plain !== undefined && !edits) return fixed(makeVerdict(true, plain.name, 'NO_L7_RULES', direction))
-  const kafka = rules.find((rule) => rule.kafka !== undefined)
-  if (kafka !== undefined && rules.some(({ http }) => http !== undefined)) {
-    return fixed(makeVerdict(false, kafka.name, 'PROTOCOL_CONFLICT', direction))
+  const conflict = conflictOf(rules)
+  if (conflict !== undefined) {
+    return fixed(makeVerdict(false, conflict.kafka.name, 'PROTOCOL_CONFLICT', direction))
   }
-  if (kafka !== undefined) return new KafkaRules(direction, rules, denied)
+  if (rules.some((rule) => rule.kafka !== undefined)) return new KafkaRules(direction, rules, denied)
   const alternatives = rules.flatMap((rule) => alternativesOf(direction, rule))
   return edits ? new EditingRules(alternatives, denied) : new PlainRules(alternatives, denied)
+}
+
+/**
+ * Rules for requests of two protocols, of which no request could satisfy both.
+ * @param rules that apply to one peer, as `reachableRules` gives them.
+ */
+export function conflictOf(
+  rules: readonly PortRule[],
+): { readonly http: PortRule; readonly kafka: PortRule } | undefined {
+  if (plainAllow(rules) !== undefined && !rules.some(hasActions)) return undefined
+  const http = rules.find((rule) => rule.http !== undefined)
+  const kafka = rules.find((rule) => rule.kafka !== undefined)
+  return http === undefined || kafka === undefined ? undefined : { http, kafka }
+}
+
+function plainAllow(rules: readonly PortRule[]): PortRule | undefined {
+  return rules.find((rule) => !rule.deny && !looksAtRequests(rule))
 }
 
 export function fixed(verdict: Verdict): FixedJudgement {

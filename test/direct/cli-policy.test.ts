@@ -20,6 +20,7 @@ import { LocalIdentityAllocator } from '../../src/policy/identity-allocator.ts'
 import { LOCAL_RANGE } from '../../src/policy/identity.ts'
 import { redirectOf } from '../../src/redirect/redirect.ts'
 import { testPolicies, traceOffline, validatePolicies } from '../../src/rehearsal/commands.ts'
+import { protocolConflicts } from '../../src/l7rules/protocol-conflicts.ts'
 import { trace } from '../../src/trace/trace.ts'
 import { logTo, Mailbox } from '../helpers/events.ts'
 import { MemoryDatapath } from '../helpers/memory-datapath.ts'
@@ -95,6 +96,7 @@ async function startAgent(t: Test): Promise<Cli> {
     policySources: () => [],
     workersWanted: undefined,
     trace,
+    protocolConflicts,
     failures: () => [],
   })
   const rpc = await startRpcServer(instancePaths(dir).agentSocket, {

@@ -6,7 +6,7 @@ import { inForce, startCluster } from '../helpers/cluster.ts'
 import { type CommandResult } from '../helpers/command.ts'
 import { curl } from '../helpers/curl.ts'
 import { startHttpServer } from '../helpers/http-server.ts'
-import { fromPods, networkPolicy, onHttp, onTcp, type Rule } from '../helpers/network-policy.ts'
+import { fromPods, networkPolicy, onHttp, onKafka, onTcp, type Rule } from '../helpers/network-policy.ts'
 import { addressesOf, NodeNamespace, urlOf } from '../helpers/node-namespace.ts'
 import { dropsOf, statusOf } from '../helpers/observed.ts'
 import { canRunPrivileged } from '../helpers/privileges.ts'
@@ -92,6 +92,25 @@ if (canRunPrivileged(t)) {
         await isEnforced(t)
       })
     }
+
+    t.test('rules for HTTP and Kafka that meet deny, and status says which', async (t) => {
+      await inForce(weir, () => weir.writePolicy('server.yaml', GOOD))
+      const kafka = networkPolicy('server', {
+        ingress: [{ ...fromPods('client'), ...onKafka(WEB, { topic: 'empire' }) }],
+      })
+      await inForce(weir, () =>
+        weir.writePolicy('kafka.yaml', { ...kafka, metadata: { name: 'orders', namespace: 'default' } }),
+      )
+      t.equal((await curl(client, urlOf(server.v4, '/ok'))).status, 0, 'denied')
+      t.strictSame((await statusOf(weir)).problems, [
+        'endpoint default/server, ingress, port 80: PROTOCOL_CONFLICT: rules for HTTP (default/server-policy ingress[0]) ' +
+          'and for Kafka (default/orders ingress[0]) apply to the same peers, which are denied; ' +
+          'give the protocols different ports or peers',
+      ])
+      await inForce(weir, () => weir.removePolicy('kafka.yaml'))
+      t.strictSame((await statusOf(weir)).problems, [])
+      await isEnforced(t)
+    })
 
     t.test('policies in a subfolder are not read: told once in the log, and by status', async (t) => {
       const sub = join(weir.policiesDir, 'team-a')
