@@ -14,6 +14,11 @@ import { type Inventory, portSignature, takeInventory } from './inventory.ts'
 const RELIST_MS = 10_000
 /** A container runs, and the port that leads to it was not found (yet). */
 const INCOMPLETE_RELIST_MS = 250
+/**
+ * When to look again after an event: the engine tells of it some milliseconds before all its answers show it. A container
+ * that is renamed has both names for a while, one that has ended still runs.
+ */
+const SETTLED_MS = [25, 250]
 const FIRST_RECONNECT_MS = 100
 const MAX_RECONNECT_MS = 5_000
 
@@ -52,6 +57,8 @@ export class DockerSource {
   #reconnectMs = FIRST_RECONNECT_MS
   #refreshing: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
+  /** Looks that are to come after the last event. */
+  #settling: readonly NodeJS.Timeout[] = []
   readonly #following: Promise<void>
 
   private constructor(options: DockerSourceOptions, engine: Engine, inventory: Inventory) {
@@ -117,6 +124,7 @@ export class DockerSource {
     this.#abort.abort()
     clearInterval(this.#relist)
     clearTimeout(this.#retry)
+    for (const timer of this.#settling) clearTimeout(timer)
     await this.#engine.close()
     await Promise.all([this.#following, this.#refreshing])
   }
@@ -164,11 +172,17 @@ export class DockerSource {
         // What happened before the stream began.
         void this.refresh()
       })
-      for await (const event of events) if (isRelevant(event)) void this.refresh()
+      for await (const event of events) if (isRelevant(event)) this.#follow()
       this.#setError(`${this.#options.socket}: the engine has ended its events`)
     } catch (error) {
       this.#setError(errorMessage(error))
     }
+  }
+
+  #follow(): void {
+    void this.refresh()
+    for (const timer of this.#settling) clearTimeout(timer)
+    this.#settling = SETTLED_MS.map((ms) => setTimeout(() => void this.refresh(), ms))
   }
 
   /** The engine that comes back may be another version. */
