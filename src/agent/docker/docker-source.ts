@@ -9,7 +9,7 @@ import { type ContainerEndpoints, containerEndpoints, isRunning } from './contai
 import { directAccessProblem } from './direct-access.ts'
 import { Engine } from './engine.ts'
 import type { EngineEvent } from './engine-types.ts'
-import { type Inventory, portSignature, takeInventory } from './inventory.ts'
+import { type Inventory, isOutdated, takeInventory } from './inventory.ts'
 
 const RELIST_MS = 10_000
 /** A container runs, and the port that leads to it was not found (yet). */
@@ -110,7 +110,7 @@ export class DockerSource {
 
   /** Network devices have changed, ours or others. */
   linksChanged(): void {
-    if (portSignature(listLinks()) !== this.#inventory.signature) void this.refresh()
+    if (isOutdated(this.#inventory, listLinks())) void this.refresh()
   }
 
   /** Look again. Resolves when a look that began after the call has ended. Never rejects. */

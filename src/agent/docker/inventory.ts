@@ -52,8 +52,19 @@ export async function takeInventory(
   }
 }
 
-/** Changes whenever a port comes, goes, or moves its other end: then it is time for another look. */
-export function portSignature(links: readonly Link[]): string {
+/** Whether another look may find out more, now that network devices have changed. Pure. */
+export function isOutdated(
+  { signature, ports, bindings, elsewhere }: Inventory,
+  links: readonly Link[],
+): boolean {
+  // Not known yet whose it is: its other end may just have got the address that tells, which no message says.
+  const isUnclaimed = ({ ifindex }: BridgePort): boolean =>
+    !bindings.has(ifindex) && !elsewhere.includes(ifindex)
+  return portSignature(links) !== signature || ports.some(isUnclaimed)
+}
+
+/** Changes whenever a port comes, goes, or moves its other end. */
+function portSignature(links: readonly Link[]): string {
   return links
     .filter(isContainerPort)
     .map(({ ifindex, master, peer }) => `${ifindex} ${master} ${peer.namespace ?? ''}`)
