@@ -67,6 +67,13 @@ interface Managed extends ManagedEndpoint {
   installed: EndpointPolicy | undefined
 }
 
+/** By one change of the list of endpoints. */
+interface Moved {
+  /** New, or not as before. */
+  readonly set: readonly Managed[]
+  readonly removed: readonly Managed[]
+}
+
 export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #policies: PolicyTransitions
@@ -165,12 +172,13 @@ export class Reconciler {
   async #apply({ endpoints, setPolicies = [], removePolicies = [] }: DesiredChange): Promise<void> {
     // Policies first: an endpoint that is new must not be open until its policies come.
     const changed = await this.#applyPolicies(setPolicies, removePolicies)
-    if (endpoints !== undefined) await this.#applyEndpoints(endpoints)
+    const moved = endpoints === undefined ? undefined : await this.#applyEndpoints(endpoints)
     this.#isStarted = true
     this.#updateIpcache()
     if (this.#publishedRevision !== this.revision) await this.#publish()
     this.#options.datapath.setRevision(this.revision)
     this.#options.log.info({ revision: this.revision, endpointsChanged: changed }, 'policy in force')
+    if (moved !== undefined) this.#logMoved(moved)
   }
 
   async #applyPolicies(set: readonly ParsedPolicy[], removed: readonly string[]): Promise<number> {
@@ -186,7 +194,7 @@ export class Reconciler {
     return changed
   }
 
-  async #applyEndpoints(specs: readonly EndpointSpec[]): Promise<void> {
+  async #applyEndpoints(specs: readonly EndpointSpec[]): Promise<Moved> {
     const { set, removed } = this.#planEndpoints(specs)
     if (set.length + removed.length > 0) {
       const peers = this.#peersOf([...set, ...removed])
@@ -205,6 +213,17 @@ export class Reconciler {
       }
     }
     this.#forgetLeftovers()
+    return { set, removed }
+  }
+
+  /** One line each: they come and go one by one, but for the first time. */
+  #logMoved({ set, removed }: Moved): void {
+    const { log } = this.#options
+    for (const { spec, state } of set) {
+      const { devices, addresses } = spec
+      log.debug({ endpoint: keyOf(spec), state, devices, addresses }, 'endpoint set')
+    }
+    for (const { spec } of removed) log.debug({ endpoint: keyOf(spec) }, 'endpoint removed')
   }
 
   /** Identities that some address has or gets in the course of the change. */
@@ -261,7 +280,7 @@ export class Reconciler {
   }
 
   /** Compares with what is managed; identities of all that is new are allocated at once. */
-  #planEndpoints(specs: readonly EndpointSpec[] | undefined): { set: Managed[]; removed: Managed[] } {
+  #planEndpoints(specs: readonly EndpointSpec[] | undefined): Moved {
     if (specs === undefined) return { set: [], removed: [] }
     const fresh = specs.filter((spec) => !isSameSpec(this.#endpoints.get(endpointKey(spec))?.spec, spec))
     const labels = fresh.map((spec) =>
