@@ -179,6 +179,8 @@ export class Reconciler {
     this.#options.datapath.setRevision(this.revision)
     this.#options.log.info({ revision: this.revision, endpointsChanged: changed }, 'policy in force')
     if (moved !== undefined) this.#logMoved(moved)
+    // Takes longer than all the rest, and nothing that is in force by now has to wait for it.
+    this.#options.datapath.prepare()
   }
 
   async #applyPolicies(set: readonly ParsedPolicy[], removed: readonly string[]): Promise<number> {

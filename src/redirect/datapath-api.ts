@@ -58,6 +58,11 @@ export interface Datapath {
    * @throws WeirError DEVICE_MISSING when one is not there, or none is known; KERNEL_CALL_FAILED
    */
   setEndpoint(endpoint: DatapathEndpoint): void
+  /**
+   * Load the programs of endpoints of which no device is known yet, so that they are ready when one shows itself. To be
+   * called when there is time; takes some 30 ms for each. What cannot be loaded is found out by `setEndpoint`.
+   */
+  prepare(): void
   /** Whether the devices of `setEndpoint` are still the same, and as much ports of bridges as then. Cheap. */
   hasDevices(id: EndpointId): boolean
   /**

@@ -126,7 +126,8 @@ class KernelDatapath implements Datapath {
   private readonly eventsMap: BpfMap
   private readonly attachments: Attachments
   private readonly closesUnknownPorts: boolean
-  /** Programs of endpoints that have no device yet. */
+  /** Constants of the programs of endpoints that have no device yet: those to be loaded, and those that are. */
+  private readonly unprepared = new Map<EndpointId, Buffer>()
   private readonly prepared = new Map<EndpointId, { readonly config: Buffer; readonly object: BpfObject }>()
   /** In force; undefined = unknown ports are not closed (by this instance). */
   private elsewhere: readonly number[] | undefined
@@ -167,7 +168,8 @@ class KernelDatapath implements Datapath {
     this.outdated.delete(endpoint.id)
     if (present.length > 0 && missing.length === 0) return
     // A container that is about to run: its device shows itself a moment before its first packet.
-    if (devices.length === 0 && this.closesUnknownPorts) this.prepare(endpoint)
+    if (devices.length === 0 && this.closesUnknownPorts)
+      this.unprepared.set(endpoint.id, this.configOf(endpoint, true))
     const what =
       missing.length === 0 ? 'no device of it is known' : `device ${missing.join(', ')} does not exist`
     throw new WeirError('DEVICE_MISSING', `endpoint ${endpoint.id}: ${what}`, {
@@ -189,12 +191,17 @@ class KernelDatapath implements Datapath {
     })
   }
 
-  /** Loading takes longer than all the rest, so it is done while there is time. */
-  private prepare(endpoint: DatapathEndpoint): void {
-    const config = this.configOf(endpoint, true)
-    if (this.prepared.get(endpoint.id)?.config.equals(config) === true) return
-    this.discard(endpoint.id)
-    this.prepared.set(endpoint.id, { config, object: this.load(config) })
+  prepare(): void {
+    for (const [id, config] of this.unprepared) {
+      if (this.prepared.get(id)?.config.equals(config) === true) continue
+      this.discard(id)
+      try {
+        this.prepared.set(id, { config, object: this.load(config) })
+      } catch (error) {
+        if (!(error instanceof WeirError)) throw error
+      }
+    }
+    this.unprepared.clear()
   }
 
   private discard(id: EndpointId): void {
@@ -216,6 +223,7 @@ class KernelDatapath implements Datapath {
       return
     }
     const object = this.takePrepared(id, config) ?? this.load(config)
+    this.unprepared.delete(id)
     this.discard(id)
     try {
       this.attachments.ensure(device, ifindex)
@@ -290,6 +298,7 @@ class KernelDatapath implements Datapath {
   }
 
   removeEndpoint(id: EndpointId): void {
+    this.unprepared.delete(id)
     this.discard(id)
     this.attached.delete(id)
     this.outdated.delete(id)

@@ -76,6 +76,8 @@ export class FakeDatapath implements Datapath {
     return this.bare.has(id)
   }
 
+  prepare(): void {}
+
   detach(): void {}
 
   closeUnknownPorts(): void {}

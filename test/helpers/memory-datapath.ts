@@ -11,6 +11,7 @@ export class MemoryDatapath implements Datapath {
   #revision = asRevision(0)
 
   setEndpoint(): void {}
+  prepare(): void {}
   detach(): void {}
   closeUnknownPorts(): void {}
   hasDevices(): boolean {
