@@ -6,6 +6,7 @@ import * as match from '../../src/l7rules/match/limits.ts'
 import * as kafka from '../../src/l7rules/kafka/limits.ts'
 import * as shared from '../../src/lib/limits.ts'
 import * as accessLog from '../../src/proxy/access-log-limits.ts'
+import { MAX_READ_BYTES } from '../../src/proxy/io/limits.ts'
 import { RELAY_LIMITS } from '../../src/proxy/relay-limits.ts'
 
 /** Name in the code -> what happens there. */
@@ -110,8 +111,7 @@ export const LIMIT_TABLES: readonly LimitTable[] = [
   },
   {
     heading: 'Connections',
-    introduction:
-      'There is no deadline for a silent connection, for a slow body or for a slow answer: the server is connected to as soon as the client is, so its own deadlines hold, and both legs have TCP keep-alive.',
+    introduction: `There is no deadline for a silent connection, for a slow body or for a slow answer: the server is connected to as soon as the client is, so its own deadlines hold, and both legs have TCP keep-alive. A receiver that does not take its bytes stops the reading of their sender: of each direction, at most one read of ${MAX_READ_BYTES / 1024} KiB waits.`,
     file: 'proxy/relay-limits.ts',
     values: { ...RELAY_LIMITS },
     meanings: {

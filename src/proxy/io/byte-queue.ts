@@ -1,9 +1,10 @@
 // Bytes in order: appended at the end, consumed from the front, always contiguous, copied O(1) times each.
+import { MAX_READ_BYTES } from './limits.ts'
 
 const MIN_CAPACITY = 4096
 const EMPTY = Buffer.alloc(0)
-/** What most receivers leave of one read of many bytes fits. */
-const LARGE_CAPACITY = 256 * 1024
+/** Whatever a receiver leaves of one read fits. */
+const LARGE_CAPACITY = MAX_READ_BYTES
 /**
  * Buffers to be used again. The first request of most connections waits in a small one for the server, and a stream
  * to a slow receiver needs a large one again and again; V8 answers 64 MiB of fresh ones with a full collection.

@@ -3,6 +3,7 @@ import type { EventLoop, FdHandler } from './event-loop.ts'
 import type { Socket, SocketHandler } from './types.ts'
 import { ADDRESS_BYTES } from '../../lib/address.ts'
 import { ByteQueue, NO_BYTES } from './byte-queue.ts'
+import { MAX_READ_BYTES } from './limits.ts'
 import { decodeAddress, decodePort, readLocalEnd } from './sockaddr.ts'
 import {
   addressOf,
@@ -31,11 +32,10 @@ import {
 
 /** After so many reads other sockets get their turn. */
 const MAX_READS = 16
-const RECEIVE_BYTES = 256 * 1024
 const SOCKET_EVENTS = EPOLLIN + EPOLLOUT + EPOLLPRI + EPOLLRDHUP + EPOLLET
 
 // One buffer for all sockets: bytes are parsed and sent on from it before the next read.
-const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
+const receiveBuffer = Buffer.allocUnsafeSlow(MAX_READ_BYTES)
 const receivePointer = addressOf(receiveBuffer)
 const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES)
 
@@ -210,12 +210,12 @@ export class TcpSocket implements Socket, FdHandler {
       return
     }
     for (let i = 0; i < MAX_READS; i++) {
-      const bytes = recv(this.#fd, receivePointer, RECEIVE_BYTES, 0)
+      const bytes = recv(this.#fd, receivePointer, MAX_READ_BYTES, 0)
       if (bytes <= 0) {
         if (bytes < 0 && errno() === EINTR) continue
         return this.#finishReading(bytes < 0 ? errno() : 0)
       }
-      if (bytes < RECEIVE_BYTES && !this.#mustReadToEnd) this.#isReadable = false
+      if (bytes < MAX_READ_BYTES && !this.#mustReadToEnd) this.#isReadable = false
       this.#handler?.onData(receiveBuffer, 0, bytes)
       if (this.isClosed || this.#isPaused || !this.#isReadable) return
     }
