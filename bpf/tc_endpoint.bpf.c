@@ -110,6 +110,7 @@ static __always_inline int pass_upstream(struct __sk_buff *skb, const struct pac
 					 const struct parties *parties)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 flags = WEIR_CT_PROXIED;
 
 	if (skb->mark >> 16 != CONFIG.endpoint) {
 		struct judgement judgement = judge_flow(packet, parties, true);
@@ -120,7 +121,9 @@ static __always_inline int pass_upstream(struct __sk_buff *skb, const struct pac
 			return drop_packet(packet, parties, judgement.reason, WEIR_INGRESS);
 	}
 	/* Remembered, so that the server's replies find the proxy. */
-	if (ct_record(ct_lookup(&packet->tuple, now_ns), packet, WEIR_CT_PROXIED, now_ns) < 0)
+	if (packet->is_opening && is_untranslated(skb, packet))
+		flags |= WEIR_CT_UNTRANSLATED;
+	if (ct_record(ct_lookup(&packet->tuple, now_ns), packet, flags, now_ns) < 0)
 		return drop_packet(packet, parties, WEIR_REASON_MAP_UPDATE_FAILED, WEIR_INGRESS);
 	return TC_ACT_UNSPEC;
 }

@@ -73,7 +73,7 @@ static __always_inline int ct_record(struct weir_ct_entry *entry, const struct p
 {
 	struct weir_ct_entry fresh = {};
 
-	if (entry && !packet->is_opening && (entry->flags & WEIR_CT_PROXIED) == flags) {
+	if (entry && !packet->is_opening && (entry->flags & WEIR_CT_PROXIED) == (flags & WEIR_CT_PROXIED)) {
 		ct_touch(entry, packet, false, now_ns);
 		return 0;
 	}

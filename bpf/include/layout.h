@@ -40,7 +40,7 @@ enum weir_redirect {
 	WEIR_REDIRECT_HYBRID = 0, /* SYN: sk_lookup; all others: socket assigned by tc */
 	WEIR_REDIRECT_SK_LOOKUP = 1, /* SYN: sk_lookup; all others: local route alone */
 	WEIR_REDIRECT_SK_ASSIGN = 2, /* all: socket assigned by tc */
-	WEIR_REDIRECT_TPROXY = 3, /* all: TPROXY of netfilter */
+	WEIR_REDIRECT_TPROXY = 3, /* of clients: TPROXY of netfilter; of servers: socket assigned by tc */
 	WEIR_REDIRECT_NAT = 4, /* destination rewritten by tc */
 };
 
@@ -123,6 +123,7 @@ struct weir_connection {
 #define WEIR_CT_FIN_ORIGINAL 4
 #define WEIR_CT_FIN_REPLY 8
 #define WEIR_CT_RESET 16
+#define WEIR_CT_UNTRANSLATED 32 /* upstream leg whose answers come as its socket expects them */
 
 struct weir_ct_entry {
 	__u64 expires_ns; /* CLOCK_MONOTONIC */

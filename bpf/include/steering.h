@@ -68,22 +68,14 @@ static __always_inline bool is_proxy_socket(struct bpf_sock *socket)
 	return magic == WEIR_MARK_UPSTREAM || magic == WEIR_MARK_DOWNSTREAM;
 }
 
-/*
- * Is this packet, or the packet that an ICMP error is about, one of an upstream leg without a flow entry? So
- * are all legs to servers elsewhere: they leave the node past our hooks.
- */
-static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const struct packet *packet)
+/* `incoming`: as in a packet that the upstream leg would receive. */
+static __always_inline bool has_upstream_socket(struct __sk_buff *skb, const struct weir_tuple *incoming,
+						bool is_ipv6)
 {
-	bool is_segment = packet->tuple.protocol == IPPROTO_TCP && packet->port_bits;
-	struct weir_tuple incoming = packet->tuple;
-	struct bpf_sock *socket, *full;
+	struct bpf_sock *socket = find_socket(skb, incoming, is_ipv6);
+	struct bpf_sock *full;
 	bool found = false;
 
-	if (packet->related.protocol == IPPROTO_TCP)
-		reverse_tuple(&incoming, &packet->related);
-	else if (!is_segment)
-		return false;
-	socket = find_socket(skb, &incoming, packet->is_ipv6);
 	if (!socket)
 		return false;
 	if (socket->state != BPF_TCP_LISTEN) {
@@ -92,6 +84,42 @@ static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const 
 	}
 	bpf_sk_release(socket);
 	return found;
+}
+
+/*
+ * Is this packet, or the packet that an ICMP error is about, one of an upstream leg without a flow entry? So
+ * are all legs to servers elsewhere: they leave the node past our hooks.
+ */
+static __always_inline bool is_for_upstream_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	bool is_segment = packet->tuple.protocol == IPPROTO_TCP && packet->port_bits;
+	struct weir_tuple incoming = packet->tuple;
+
+	if (packet->related.protocol == IPPROTO_TCP)
+		reverse_tuple(&incoming, &packet->related);
+	else if (!is_segment)
+		return false;
+	return has_upstream_socket(skb, &incoming, packet->is_ipv6);
+}
+
+/* Does the upstream leg of this segment of the proxy expect answers to just that, or does NAT stand between? */
+static __always_inline bool is_untranslated(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct weir_tuple incoming;
+
+	reverse_tuple(&incoming, &packet->tuple);
+	return has_upstream_socket(skb, &incoming, packet->is_ipv6);
+}
+
+/* No socket was found for this answer. Will there be one, once NAT has translated its source back? */
+static __always_inline bool awaits_translation(const struct packet *packet)
+{
+	struct weir_ct_entry *flow;
+	struct weir_tuple reversed;
+
+	reverse_tuple(&reversed, &packet->tuple);
+	flow = ct_lookup(&reversed, bpf_ktime_get_ns());
+	return !flow || !(flow->flags & WEIR_CT_UNTRANSLATED);
 }
 
 /* Does any socket of the proxy wait for this segment? */
@@ -110,8 +138,8 @@ static __always_inline bool has_proxy_socket(struct __sk_buff *skb, const struct
 /*
  * Give the packet to the socket of its leg. A packet without a socket (the flow is older than the policy, or
  * than the proxy) goes to the listener, which answers with RST, so that the client comes back through the
- * proxy. An answer without a socket is left to the stack: once NAT has translated its source back it may find
- * one, and else it gets RST, too. An ICMP error finds the socket that it is about. Ingress hooks only.
+ * proxy, and a server hears of a leg that is gone. Only an answer that NAT has to translate back is left to the
+ * stack. A SYN is never an answer. An ICMP error finds the socket that it is about. Ingress hooks only.
  */
 static __always_inline int assign_socket(struct __sk_buff *skb, const struct packet *packet, bool is_reply)
 {
@@ -130,7 +158,7 @@ static __always_inline int assign_socket(struct __sk_buff *skb, const struct pac
 		int slot;
 		__u32 key;
 
-		if (is_reply)
+		if (is_reply && (packet->is_opening || awaits_translation(packet)))
 			return WEIR_REASON_NONE;
 		slot = live_slot(packet->is_ipv6);
 		if (slot < 0)
@@ -156,6 +184,8 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct packet *p
 	case WEIR_REDIRECT_SK_ASSIGN:
 		return assign_socket(skb, packet, is_reply);
 	case WEIR_REDIRECT_TPROXY:
+		/* Netfilter cannot tell which answers have no socket before NAT has translated them. */
+		return is_reply ? assign_socket(skb, packet, is_reply) : WEIR_REASON_NONE;
 	case WEIR_REDIRECT_SK_LOOKUP:
 		return WEIR_REASON_NONE;
 	default:

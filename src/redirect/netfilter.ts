@@ -31,7 +31,7 @@ const UNTRANSLATED = `
     ${STEERED} dnat ip6 to ip6 daddr
   }`
 
-/** Not for answers: those that have no socket wait for a translation back. */
+/** Not for answers, which tc gives to their sockets: those that have none may wait for a translation back. */
 const TO_LISTENER = `meta l4proto tcp meta mark & ${hex(MARK_MASK | MARK_REPLY)} == ${hex(MARK_TO_PROXY)}`
 const TPROXY = `
   chain to_proxy {

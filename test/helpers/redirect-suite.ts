@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { addPod, inForce, startCluster } from './cluster.ts'
 import { curl, CURL_TIMED_OUT } from './curl.ts'
 import { startHttpServer } from './http-server.ts'
+import { testLostReset } from './lost-reset.ts'
 import { machineState } from './machine-state.ts'
 import { fromEntity, fromPods, networkPolicy, onHttp, toPods } from './network-policy.ts'
 import { addressesOf, NodeNamespace, urlOf } from './node-namespace.ts'
@@ -22,6 +23,7 @@ const POLICIES = {
     ingress: [
       { ...fromPods('client', 'server'), ...onHttp(80, { path: '/public/.*' }) },
       { ...fromEntity('host'), ...onHttp(80, { path: '/health' }) },
+      { ...fromPods('client'), ...onHttp(81, { path: '/' }) },
     ],
   }),
   'guarded.yaml': networkPolicy('guarded', {
@@ -81,6 +83,13 @@ export function testRedirect(t: Test, mode: RedirectMode): void {
           if (isNat) t.ok((await dropsOf(weir, 'REDIRECT_UNSUPPORTED', 'ingress')) > before)
         }
       })
+
+      // In mode sk_lookup, nobody answers in the name of the client.
+      if (mode !== 'sk_lookup') {
+        t.test('a reset that the server does not get', async (t) => {
+          await testLostReset(t, { node, weir }, client, server, 81)
+        })
+      }
 
       t.test('a connection that is older than its rules is reset, or refused with a reason', async (t) => {
         const olders = []
