@@ -238,6 +238,9 @@ if (canRunPrivileged(t)) {
       return found
     }
     t.strictSame(await bad(), [], 'its own rules, routes, marks and settings are no conflict')
+    // The agent would put back what is taken away here before doctor sees it.
+    weir.process.kill('SIGSTOP')
+    t.teardown(() => weir.process.kill('SIGCONT'))
     for (const [setting, value, state] of [
       ['net.ipv4.conf.weir0.rp_filter', 1, 'blocking'],
       ['net.ipv4.conf.weir0.accept_local', 0, 'blocking'],
@@ -252,6 +255,7 @@ if (canRunPrivileged(t)) {
     t.match(await bad(), [
       { check: 'rules and routes', state: 'blocking', detail: 'IPv6 rule 71 is missing' },
     ])
+    weir.process.kill('SIGCONT')
     t.equal(await weir.stop(), 0)
     await WeirProcess.start(node, {})
     t.strictSame(await bad(), [], 'the mend that it names helps')
