@@ -1,8 +1,8 @@
 // What notifications of the kernel say that concerns us: rtnetlink(7), and nf_tables by nfnetlink. Of what we set up
 // ourselves only its going is listened to: then nothing that we do calls for another look.
+import { IFLA_IFNAME, LINK_HEADER_BYTES, RTM_NEWLINK } from './links.ts'
 import { attributesOf, type NetlinkMessage } from './rtnetlink.ts'
 
-export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
 export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
@@ -13,8 +13,6 @@ export const RTM_DELTFILTER = 45
 /** NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE */
 const NFT_DELTABLE = 0xa02
 
-const LINK_HEADER_BYTES = 16
-const IFLA_IFNAME = 3
 /** struct fib_rule_hdr */
 const RULE_HEADER_BYTES = 12
 const FRA_PRIORITY = 6

@@ -12,13 +12,13 @@ import {
   RTM_DELRULE,
   RTM_DELTFILTER,
   RTM_NEWADDR,
-  RTM_NEWLINK,
 } from './kernel-changes.ts'
+import { RTM_NEWLINK } from './links.ts'
 import { NETFILTER_TABLE } from './netfilter.ts'
 import { type FilterInstruction, NotificationSocket } from './notification-socket.ts'
+import { NETLINK_ROUTE } from './rtnetlink.ts'
 import { ROUTE_TABLE, RULE_PRIORITIES } from './steering.ts'
 
-const NETLINK_ROUTE = 0
 /** RTNLGRP_LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE */
 const ROUTE_GROUPS = [1, 4, 5, 7, 8, 9, 11, 19]
 const NETLINK_NETFILTER = 12

@@ -3,16 +3,16 @@ import { constants } from 'node:os'
 import { kernelError } from './libbpf.ts'
 import { ask, attributesOf, change, dump, type NetlinkMessage } from './rtnetlink.ts'
 
-const RTM_NEWLINK = 16
+export const RTM_NEWLINK = 16
 const RTM_GETLINK = 18
 const RTM_SETLINK = 19
 const RTM_GETNSID = 90
-const LINK_HEADER_BYTES = 16
+export const LINK_HEADER_BYTES = 16
 const NAMESPACE_HEADER_BYTES = 4
 /** Bit of ifi_flags. */
 const IFF_UP = 1
 const IFLA_ADDRESS = 1
-const IFLA_IFNAME = 3
+export const IFLA_IFNAME = 3
 const IFLA_LINK = 5
 const IFLA_MASTER = 10
 const IFLA_GROUP = 27

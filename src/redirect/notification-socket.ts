@@ -2,10 +2,8 @@
 import koffi from 'koffi'
 import { constants } from 'node:os'
 import { kernelError, lastErrno } from './libbpf.ts'
-import { decodeMessages, type NetlinkMessage } from './rtnetlink.ts'
+import { AF_NETLINK, decodeMessages, type NetlinkMessage, SOCK_RAW_CLOEXEC } from './rtnetlink.ts'
 
-const AF_NETLINK = 16
-const SOCK_RAW_CLOEXEC = 3 | 0x8_0000
 const SOL_SOCKET = 1
 const SO_ATTACH_FILTER = 26
 const MSG_DONTWAIT = 0x40

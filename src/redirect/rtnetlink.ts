@@ -3,9 +3,9 @@
 import koffi from 'koffi'
 import { kernelError, lastErrno } from './libbpf.ts'
 
-const AF_NETLINK = 16
-const SOCK_RAW_CLOEXEC = 3 | 0x8_0000
-const NETLINK_ROUTE = 0
+export const AF_NETLINK = 16
+export const SOCK_RAW_CLOEXEC = 3 | 0x8_0000
+export const NETLINK_ROUTE = 0
 const NLMSG_ERROR = 2
 const NLMSG_DONE = 3
 const NLM_F_REQUEST = 1

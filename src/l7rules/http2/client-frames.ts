@@ -176,7 +176,7 @@ export class ClientFrames extends FrameReader {
     record.verdict = verdict
     record.error = code
     this.report()
-    if (code in HTTP_CODES || connection.countReset()) return bytes
+    if (!(code in HTTP_CODES)) connection.countReset()
     return bytes
   }
 
